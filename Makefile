@@ -52,6 +52,9 @@ endif
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 .DELETE_ON_ERROR:
+ifneq ($(filter clean,$(MAKECMDGOALS)),)
+.NOTPARALLEL:
+endif
 
 VERSION := $(shell sed -n 's/^.define LARDER_VERSION "\(.*\)"/\1/p' include/larder/larder.h)
 SONAME = liblarder.so.$(firstword $(subst ., ,$(VERSION)))
@@ -165,7 +168,8 @@ $(OBJ)/%.o: %.cc $(OBJ)/flags
 # Rewritten only when it changes, so that other flags rebuild what they must.
 stamp = mkdir -p $(@D) && printf '%s\n' '$(1)' | cmp -s - $@ || printf '%s\n' '$(1)' >$@
 $(OBJ)/flags: FORCE
-	@$(call stamp,$(CC) $(CXX) $(WARN_C) $(COMMON) $(FORTIFY) $(CPPFLAGS) $(CFLAGS) $(CXXFLAGS))
+	@$(call stamp,$(CC) $(CXX) $(WARN_C) $(COMMON) $(DIR_libclient) $(DIR_daemon) $(DIR_tests) \
+		$(CPPFLAGS) $(CFLAGS) $(CXXFLAGS))
 $(OBJ)/prefix: FORCE
 	@$(call stamp,$(PREFIX) $(LIBDIR) $(VERSION))
 
