@@ -204,6 +204,10 @@ $(OUT)/larder-bench: $(BENCH_OBJ) $(OUT)/liblarder.a
 $(filter $(OUT)/tests/unit/test_daemon_%,$(TESTS)): $(OUT)/tests/libdaemon.a
 $(filter $(OUT)/tests/unit/%,$(TESTS)): TEST_LIBS = -lcmocka
 $(filter $(OUT)/tests/unit/test_daemon_%,$(TESTS)): TEST_LIBS = $(DAEMON_LIBS) -lcmocka
+# Tests of the harness get its modules, without main() and without C++.
+$(OUT)/tests/libbench.a: $(filter-out %/main.o %/absl.o,$(BENCH_OBJ))
+$(filter $(OUT)/tests/unit/test_bench_%,$(TESTS)): $(OUT)/tests/libbench.a
+$(filter $(OUT)/tests/unit/test_bench_%,$(TESTS)): TEST_LIBS = -lcmocka -lzstd -lm
 $(TESTS): $(OUT)/%: $(OBJ)/%.o $(OUT)/tests/libcommon.a $(OUT)/liblarder.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(LINK) $(LDFLAGS) -pthread -o $@ $(filter %.o,$^) \
