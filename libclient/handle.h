@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * handle.h - the private state of a handle, and the frame around every call
+ *
+ * A handle belongs to one thread. It works on a mapping, which clones share. What the fast path needs
+ * is copied from the mapping into the handle: one indirection less, and never read from shared memory
+ * twice.
+ *
+ * busy     set around every call: a signal handler that comes in between gets -EBUSY.
+ * alive    points to a word that reads 0 in a forked child (a page with MADV_WIPEONFORK), or to a
+ *          constant 0 while detached. It is read again right before each publishing CAS: a fork in a
+ *          signal handler in the middle of a set must not let the child publish with its parent's
+ *          hazards.
+ * budget   counts calls down to the next look at the heartbeat (attach_enter_slow).
+ */
+#ifndef LARDER_HANDLE_H
+#define LARDER_HANDLE_H
+
+#include <errno.h>
+#include <larder/control.h>
+#include <larder/larder.h>
+#include <larder/layout.h>
+#include <stdbool.h>
+
+#include "atomic.h"
+
+#define HANDLE_BUDGET 4096u
+#define NO_SEGMENT 0xffffffffu
+
+/* One attached region; immutable after mapping_new() but for the count. Shared by clones. */
+struct mapping {
+	uint8_t *base;
+	const struct ctl_page *ctl; /* NULL in tests without a daemon */
+	struct shm_geometry geo;
+	uint8_t uuid[16];
+	uint64_t seed;
+	int region_fd; /* to commit a namespace's page; -1 if the mapper committed everything */
+	bool rdonly;
+	shm_u32 refs;
+};
+
+/* A segment that this handle fills. seg == NO_SEGMENT: none. */
+struct lease {
+	uint32_t seg;
+	uint32_t off; /* next free byte */
+	uint64_t word; /* {LEASED, me, gen} */
+	uint64_t epoch;
+	uint64_t max_expiry;
+	uint32_t items;
+};
+
+/* See clock.h. */
+struct clock {
+	uint64_t boot_offset_ms;   /* BOOTTIME - MONOTONIC */
+	uint64_t offset_checked_ms; /* coarse time of the last refresh */
+};
+
+struct attachment; /* attach.c: socket, name, options */
+
+enum counter {
+#define X(name, help) STAT_##name,
+#include <larder/stats.def>
+#undef X
+	STAT_COUNT
+};
+static_assert(STAT_COUNT <= SHM_COUNTERS, "a slot has room for every counter");
+
+struct larder {
+	/* every call */
+	const shm_u64 *alive;
+	uint32_t busy;
+	uint32_t budget;
+	struct shm_header *hdr;
+	struct shm_slot *slot; /* a private one for read-only handles */
+	struct shm_ns_count *ns_count;
+	uint64_t seed; /* with the namespace mixed in */
+	struct shm_bucket *level[SHM_LEVELS];
+	struct shm_segment *segs;
+	struct shm_table *table;
+	uint8_t *data;
+	uint64_t max_value;
+	uint64_t bucket_mask0;
+	uint32_t n_segs;
+	uint32_t seg_bytes;
+	uint32_t seg_shift;
+	uint32_t unit_shift;
+	uint32_t place_shift; /* seg_shift - unit_shift */
+	uint32_t n_levels;
+	uint32_t me; /* slot number: owner of leases */
+	uint16_t ns;
+	bool rdonly;
+	bool full_fence; /* membarrier(2) does not work here */
+	bool test_clock;
+
+	struct lease lease;	/* for the caller's items */
+	struct lease survivors; /* for the cleaner's */
+	struct clock clock;
+	uint32_t free_hint; /* where to look for a FREE segment */
+	uint32_t random;    /* state of a cheap generator: back-off, sampling */
+
+	struct mapping *map;	       /* NULL while detached */
+	struct attachment *attachment; /* NULL in the daemon's own handle and in tests */
+	struct shm_slot *private_slot; /* of a read-only or detached handle, else NULL */
+	shm_u64 *wipe_page;	       /* what alive points to while attached */
+	void *scratch;		       /* grows: large values of derived writes */
+	size_t scratch_room;
+};
+
+/*
+ * handle_bind - point a handle at a mapping, as the owner of @slot
+ * handle_unbind - the reverse: seals the leases and clears the hazards; the handle is detached
+ * The caller keeps the reference of the mapping. handle_bind allocates the wipe page (and the private
+ * slot of a read-only handle). Return: 0; -ENOMEM.
+ */
+int handle_bind(struct larder *h, struct mapping *map, uint32_t slot);
+void handle_unbind(struct larder *h);
+
+/*
+ * handle_new - an unbound (detached) handle; handle_free - release it, unbound
+ */
+struct larder *handle_new(void);
+void handle_free(struct larder *h);
+
+/* Forget the parent's slot, leases and hazards without touching them: for the child of a fork. */
+void handle_forget(struct larder *h);
+
+/*
+ * mapping_new - take over mapped memory after checking it
+ * @base: MAP_SHARED of the whole region, the caller's until success
+ * Return: 0; -EPROTO; -ENOMEM. mapping_put() unmaps with the last reference (region, control page, fd).
+ */
+int mapping_new(struct mapping **mapp, void *base, uint64_t file_bytes, bool rdonly);
+struct mapping *mapping_get(struct mapping *map);
+void mapping_put(struct mapping *map);
+
+/* handle.c: recompute what depends on the selected namespace. */
+void handle_select(struct larder *h, uint16_t ns);
+
+/*
+ * attach_enter_slow - the rare part of handle_enter(): forked, detached, or time to look at the
+ * heartbeat
+ * Return: 0 the handle is entered (busy is set); LARDER_DETACHED; -EBUSY.
+ */
+int attach_enter_slow(struct larder *h);
+
+static inline bool handle_alive(const struct larder *h)
+{
+	return load_private(h->alive) != 0;
+}
+
+static inline int handle_enter(struct larder *h)
+{
+	if (UNLIKELY(h == NULL))
+		return -EINVAL;
+	if (UNLIKELY(h->busy || !handle_alive(h) || --h->budget == 0))
+		return attach_enter_slow(h);
+	h->busy = 1;
+	fence_compiler();
+	return 0;
+}
+
+static inline void handle_leave(struct larder *h)
+{
+	fence_compiler();
+	h->busy = 0;
+}
+
+static inline void stat_add(struct larder *h, enum counter stat, uint64_t n)
+{
+	add_own(&h->slot->count[stat], n);
+}
+
+static inline int key_check(const void *key, size_t klen)
+{
+	if (UNLIKELY(key == NULL || klen == 0))
+		return -EINVAL;
+	return UNLIKELY(klen > LARDER_KEY_MAX) ? -ENAMETOOLONG : 0;
+}
+
+static inline uint32_t handle_random(struct larder *h)
+{
+	h->random = h->random * 1664525u + 1013904223u; /* Numerical Recipes LCG */
+	return h->random >> 8;
+}
+
+static inline uint8_t *seg_base(const struct larder *h, uint32_t seg)
+{
+	return h->data + ((uint64_t)seg << h->seg_shift);
+}
+
+#endif
