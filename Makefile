@@ -93,7 +93,7 @@ DIR_libclient = -fPIC -fno-semantic-interposition
 DIR_daemon = -fPIE -Ilibclient $(FORTIFY)
 DIR_tools = -fPIE $(FORTIFY)
 DIR_bench = -fPIE
-DIR_tests = -fPIE -Ilibclient -Idaemon -Itests/common -UNDEBUG
+DIR_tests = -fPIE -Ilibclient -Idaemon -Itools -Ibench -Itests/common -UNDEBUG
 dir_flags = $(DIR_$(firstword $(subst /, ,$<)))
 
 LINK_FLAGS = $(SAN_FLAGS) -Wl,-z,relro,-z,now,--as-needed
@@ -176,6 +176,8 @@ $(OBJ)/prefix: FORCE
 $(OUT)/liblarder.a: $(LIB_OBJ)
 $(OUT)/tests/libcommon.a: $(COMMON_OBJ)
 $(OUT)/tests/libdaemon.a: $(filter-out %/main.o,$(DAEMON_OBJ))
+$(OUT)/tests/libtools.a: $(filter-out %/main.o,$(TOOLS_OBJ))
+$(OUT)/tests/libbench.a: $(filter-out %/main.o,$(BENCH_OBJ))
 $(OUT)/%.a:
 	@mkdir -p $(@D)
 	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
@@ -200,18 +202,21 @@ $(OUT)/larder-bench: $(BENCH_OBJ) $(OUT)/liblarder.a
 	$(call say,LD,$@)$(CXX) $(LINK) $(LDFLAGS) -o $@ $^ $(BENCH_LIBS)
 
 # A test is one file, linked with the helpers in tests/common and with the static library, whose
-# internal symbols it may use. Tests of the daemon's modules get all of them but main().
-$(filter $(OUT)/tests/unit/test_daemon_%,$(TESTS)): $(OUT)/tests/libdaemon.a
+# internal symbols it may use. unit/test_daemon_*, test_tools_* and test_bench_* get all of that
+# component but its main().
 $(filter $(OUT)/tests/unit/%,$(TESTS)): TEST_LIBS = -lcmocka
-$(filter $(OUT)/tests/unit/test_daemon_%,$(TESTS)): TEST_LIBS = $(DAEMON_LIBS) -lcmocka
-# Tests of the harness get its modules, without main() and without C++.
-$(OUT)/tests/libbench.a: $(filter-out %/main.o %/absl.o,$(BENCH_OBJ))
-$(filter $(OUT)/tests/unit/test_bench_%,$(TESTS)): $(OUT)/tests/libbench.a
-$(filter $(OUT)/tests/unit/test_bench_%,$(TESTS)): TEST_LIBS = -lcmocka -lzstd -lm
+define component_tests
+$(filter $(OUT)/tests/unit/test_$(1)_%,$(TESTS)): $(OUT)/tests/lib$(1).a
+$(filter $(OUT)/tests/unit/test_$(1)_%,$(TESTS)): TEST_LIBS = $$($(2)) -lcmocka
+endef
+$(eval $(call component_tests,daemon,DAEMON_LIBS))
+$(eval $(call component_tests,tools,TOOLS_LIBS))
+$(eval $(call component_tests,bench,BENCH_LIBS))
 $(TESTS): $(OUT)/%: $(OBJ)/%.o $(OUT)/tests/libcommon.a $(OUT)/liblarder.a
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(CC) $(LINK) $(LDFLAGS) -pthread -o $@ $(filter %.o,$^) \
-		-Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(TEST_LIBS)
+	$(call say,LD,$@)$(if $(findstring -labsl,$(TEST_LIBS)),$(CXX),$(CC)) $(LINK) $(LDFLAGS) \
+		-pthread -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
+		$(TEST_LIBS)
 
 $(FUZZERS): $(OUT)/%: $(OBJ)/%.o $(OUT)/tests/libcommon.a $(OUT)/liblarder.a
 	@mkdir -p $(@D)
