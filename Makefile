@@ -21,7 +21,8 @@
 #   V=1                      show the commands
 #   WERROR=1                 warnings are errors
 #   SAN=address,undefined    a sanitizer build; SAN=thread wants CC=clang
-#   SIM=1                    a build with the schedule points of the simulator
+#   SIM=1                    a build with the schedule points of the simulator: the static library
+#                            and tests/sim/test_*.c, which the other tests/sim/*.c drive
 #   BUILD=build              where everything is built
 # A compiler other than gcc, SAN and SIM each build into a directory of their own under
 # build/ (see VARIANT), so that no object is ever linked into a build of another kind.
@@ -125,14 +126,18 @@ TOOLS_OBJ := $(call objects,$(call sources,tools/*.c))
 BENCH_OBJ := $(call objects,$(call sources,bench/*.c bench/*.cc))
 COMMON_OBJ := $(call objects,$(call sources,tests/common/*.c))
 
+ifeq ($(SIM),1)
+TEST_SRC := $(call sources,tests/sim/test_*.c)
+SIM_OBJ := $(call objects,$(filter-out $(TEST_SRC),$(call sources,tests/sim/*.c)))
+else
 TEST_SRC := $(call sources,tests/unit/test_*.c tests/proc/*.c tests/crash/*.c)
-TEST_SRC += $(if $(filter 1,$(SIM)),$(call sources,tests/sim/*.c))
+endif
 TEST_OBJ := $(call objects,$(TEST_SRC))
 TESTS := $(patsubst %.c,$(OUT)/%,$(TEST_SRC))
 FUZZ_SRC := $(call sources,tests/fuzz/fuzz_*.c)
 FUZZERS := $(patsubst %.c,$(OUT)/%,$(FUZZ_SRC))
-ALL_OBJ := $(LIB_OBJ) $(DAEMON_OBJ) $(TOOLS_OBJ) $(BENCH_OBJ) $(COMMON_OBJ) $(TEST_OBJ) \
-	$(call objects,$(FUZZ_SRC))
+ALL_OBJ := $(LIB_OBJ) $(DAEMON_OBJ) $(TOOLS_OBJ) $(BENCH_OBJ) $(COMMON_OBJ) $(SIM_OBJ) \
+	$(TEST_OBJ) $(call objects,$(FUZZ_SRC))
 
 SO := $(OUT)/liblarder.so.$(VERSION)
 LIBS := $(OUT)/liblarder.a $(OUT)/liblarder.pc \
@@ -146,7 +151,12 @@ BINS := $(if $(wildcard daemon/main.c),$(OUT)/larderd) \
 .PHONY: all tests check check-sim check-all demo bench lint fuzz fuzzers deps deps-lint \
 	install uninstall dist clean help FORCE
 
+# What drives the simulator is in its tests, so nothing else can be linked with it.
+ifeq ($(SIM),1)
+all: $(OUT)/liblarder.a
+else
 all: $(LIBS) $(BINS)
+endif
 
 tests: $(TESTS)
 
@@ -175,6 +185,7 @@ $(OBJ)/prefix: FORCE
 
 $(OUT)/liblarder.a: $(LIB_OBJ)
 $(OUT)/tests/libcommon.a: $(COMMON_OBJ)
+$(OUT)/tests/libsim.a: $(SIM_OBJ)
 $(OUT)/tests/libdaemon.a: $(filter-out %/main.o,$(DAEMON_OBJ))
 $(OUT)/tests/libtools.a: $(filter-out %/main.o,$(TOOLS_OBJ))
 $(OUT)/tests/libbench.a: $(filter-out %/main.o,$(BENCH_OBJ))
@@ -205,6 +216,8 @@ $(OUT)/larder-bench: $(BENCH_OBJ) $(OUT)/liblarder.a
 # internal symbols it may use. unit/test_daemon_*, test_tools_* and test_bench_* get all of that
 # component but its main().
 $(filter $(OUT)/tests/unit/%,$(TESTS)): TEST_LIBS = -lcmocka
+$(filter $(OUT)/tests/sim/%,$(TESTS)): $(OUT)/tests/libsim.a
+$(filter $(OUT)/tests/sim/%,$(TESTS)): TEST_LIBS = -lcmocka
 define component_tests
 $(filter $(OUT)/tests/unit/test_$(1)_%,$(TESTS)): $(OUT)/tests/lib$(1).a
 $(filter $(OUT)/tests/unit/test_$(1)_%,$(TESTS)): TEST_LIBS = $$($(2)) -lcmocka
@@ -227,7 +240,7 @@ $(FUZZERS): $(OUT)/%: $(OBJ)/%.o $(OUT)/tests/libcommon.a $(OUT)/liblarder.a
 # ---------------------------------------------------------------- run
 
 # The simulator's tests need a library of another kind, built beside this one.
-ifneq ($(wildcard tests/sim/*.c),)
+ifneq ($(wildcard tests/sim/test_*.c),)
 ifeq ($(VARIANT),release)
 check-sim: | deps
 	@$(MAKE) --no-print-directory SIM=1 tests

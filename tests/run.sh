@@ -111,7 +111,7 @@ export -f marked leftovers source_of program_of time_limit verdict run_one
 
 all_tests() {
 	local f
-	for f in tests/model/run.sh tests/unit/test_*.c tests/sim/*.c tests/cli/*.sh \
+	for f in tests/model/run.sh tests/unit/test_*.c tests/sim/test_*.c tests/cli/*.sh \
 		tests/proc/*.c tests/crash/*.c; do
 		[ -f "$f" ] || continue
 		f=${f#tests/}

@@ -10,6 +10,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 export BUILD=${BUILD:-build}
+unset MAKEFLAGS MFLAGS MAKELEVEL
 jobs=$(nproc)
 includes='-D_GNU_SOURCE -Iinclude -Ilibclient -Idaemon -Itools -Ibench -Itests/common'
 warnings='-Wall -Wextra -Wpedantic -Wshadow -Wpointer-arith -Wcast-qual -Wwrite-strings -Wvla
@@ -21,7 +22,10 @@ sources() {
 }
 
 step_format() {
-	sources 'c|h|cc' | xargs -r clang-format --dry-run -Werror
+	local out
+	out=$(sources 'c|h|cc' | xargs -r clang-format --dry-run -Werror 2>&1) && return
+	sed -n 's/^\([^:]*\):[0-9]*:[0-9]*: error:.*/type: clang-format -i \1/p' <<<"$out" | sort -u
+	return 1
 }
 
 # One process for each file: clang-tidy is slow.
