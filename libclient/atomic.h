@@ -94,6 +94,19 @@ static inline uint64_t fetch_add(shm_u64 *p, uint64_t n)
 	return atomic_fetch_add_explicit(p, n, memory_order_acq_rel);
 }
 
+/* Reference counts. */
+static inline uint32_t fetch_add_u32(shm_u32 *p, uint32_t n)
+{
+	sim_point((uintptr_t)p);
+	return atomic_fetch_add_explicit(p, n, memory_order_acq_rel);
+}
+
+static inline uint32_t fetch_sub_u32(shm_u32 *p, uint32_t n)
+{
+	sim_point((uintptr_t)p);
+	return atomic_fetch_sub_explicit(p, n, memory_order_acq_rel);
+}
+
 /* A word of this process that the kernel zeroes in the child of a fork. */
 static inline uint64_t load_private(const shm_u64 *p)
 {

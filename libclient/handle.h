@@ -71,7 +71,7 @@ struct larder {
 	uint32_t busy;
 	uint32_t budget;
 	struct shm_header *hdr;
-	struct shm_slot *slot; /* a private one for read-only handles */
+	struct shm_slot *slot; /* private_slot while read-only or detached */
 	struct shm_ns_count *ns_count;
 	uint64_t seed; /* with the namespace mixed in */
 	struct shm_bucket *level[SHM_LEVELS];
@@ -100,7 +100,7 @@ struct larder {
 
 	struct mapping *map;	       /* NULL while detached */
 	struct attachment *attachment; /* NULL in the daemon's own handle and in tests */
-	struct shm_slot *private_slot; /* of a read-only or detached handle, else NULL */
+	struct shm_slot *private_slot; /* counts while the handle is read-only or detached */
 	shm_u64 *wipe_page;	       /* what alive points to while attached */
 	void *scratch;		       /* grows: large values of derived writes */
 	size_t scratch_room;
@@ -132,6 +132,20 @@ void handle_forget(struct larder *h);
 int mapping_new(struct mapping **mapp, void *base, uint64_t file_bytes, bool rdonly);
 struct mapping *mapping_get(struct mapping *map);
 void mapping_put(struct mapping *map);
+
+/*
+ * handle_arm - get ready to notice a fork, and register with membarrier(2); once, by the first bind
+ * handle_forked - is this the parent's handle, seen from the child?
+ * Return: 0; -ENOMEM.
+ */
+int handle_arm(struct larder *h);
+bool handle_forked(const struct larder *h);
+
+/* Does LARDER_HIDE (a list with commas) name this feature of the kernel? For tests of the fallbacks. */
+bool handle_hidden(const char *feature);
+
+/* The calls that a slot counted. */
+uint64_t handle_calls(const struct shm_slot *slot);
 
 /* handle.c: recompute what depends on the selected namespace. */
 void handle_select(struct larder *h, uint16_t ns);
