@@ -9,7 +9,7 @@
 # operations (store_release, cas, fetch_add, fence_acquire, fence_release, fence_full), a comment
 # carries a label and the label at the other end, where the acquire is:
 #
-#	/* [P1] release, pairs with [A1] in index_lookup(): the entry bytes ... */
+#	/* [P1] release, pairs with [A1] in index_lookup() and [A2]: the entry bytes ... */
 #
 # Fails on
 # 1. a bare atomic_*, __atomic_*, __sync_*, memory_order_* or volatile outside atomic.h
@@ -73,7 +73,7 @@ sub read_comments {
 		$tables{$file}{"$1/$2"} = 1
 			while $comment =~ m{\b([A-Z]{1,3}[0-9]+[a-z]?)/(?=([A-Z]{1,3}[0-9]+[a-z]?)\b)}g;
 		# A label owns the text up to the next one, but those behind "pairs with" are its pairs.
-		while ($comment =~ /$label(?=((?:(?!pairs with)[^\[])*pairs with((?:,|\s|and|or|$label)+)))/g) {
+		while ($comment =~ /$label(?=((?:(?!pairs with)[^\[])*pairs with((?:,|\s|and|or|in\s+[\w.]+(?:\(\))?|$label)+)))/g) {
 			my ($own, $rest) = ($1, $3);
 			push @{$where{$own}}, "$file:$line";
 			while ($rest =~ /$label/g) {

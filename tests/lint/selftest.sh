@@ -41,16 +41,21 @@ END
 	printf 'LARDER_0.1 {\nglobal:\n\tlarder_close;\n\tlarder_get;\n\tlarder_set;\nlocal:\n\t*;\n};\n' \
 		>"$root/libclient/liblarder.map"
 	cat >"$root/libclient/log.c" <<'END'
-/* log.c - P1/A1  publish: ref   lookup: ref   bytes -> ref */
+/* log.c - P1/A1  publish: ref   lookup: ref   bytes -> ref
+ *         P1/A2  publish: ref   again: ref    bytes -> ref */
 void log_publish(void)
 {
-	/* [P1] release, pairs with [A1] in log_lookup(): the bytes of
-	 * the entry. */
+	/* [P1] release, pairs with [A1] in log_lookup() and
+	 * [A2]: the bytes of the entry. */
 	store_release(&ref, 1);
 }
 int log_lookup(void)
 {
 	return load_acquire(&ref); /* [A1] acquire, pairs with [P1]. Not volatile. */
+}
+int log_again(void)
+{
+	return load_acquire(&ref); /* [A2] acquire, pairs with [P1] */
 }
 END
 	cat >"$root/tests/unit/test_log.c" <<'END'
