@@ -4,8 +4,8 @@
  * The algorithm with the parameters of libCacheSim: a small FIFO of 10 % of the bytes, a main FIFO
  * of the rest whose objects have a 2-bit counter (reinsertion), and a ghost FIFO that remembers
  * evicted objects worth 90 %. An object enters main if the ghost knows it, else small; it leaves
- * small for main if it was hit at least twice there, else for the ghost. Until the first eviction,
- * what small cannot hold goes to main. An object is in one of the three lists or in none.
+ * small for main if it was hit at least twice there, else for the ghost. Small may grow beyond its
+ * share while the whole cache is not full. An object is in one of the three lists or in none.
  */
 #include <stdlib.h>
 
@@ -18,7 +18,6 @@ enum s3_place { S3_NONE, S3_SMALL, S3_MAIN, S3_GHOST };
 
 struct sim_s3fifo {
 	uint64_t capacity, small_capacity, main_capacity, ghost_capacity;
-	bool has_evicted;
 	struct sim_list list[4]; /* by enum s3_place; the first is not used */
 	struct sim_link *link;
 	uint32_t *size;
@@ -123,7 +122,6 @@ static void s3_make_room(struct sim_s3fifo *sim, uint32_t size)
 	const struct sim_list *queue = &sim->list[S3_MAIN];
 
 	while (small->bytes + queue->bytes + size > sim->capacity) {
-		sim->has_evicted = true;
 		if (queue->bytes > sim->main_capacity || small->oldest == SIM_NIL)
 			s3_evict_main(sim);
 		else
@@ -147,8 +145,6 @@ bool sim_s3fifo_access(struct sim_s3fifo *sim, uint32_t object, uint32_t size)
 	if (size >= sim->small_capacity)
 		return false;
 	s3_make_room(sim, size);
-	if (!sim->has_evicted && sim->list[S3_SMALL].bytes >= sim->small_capacity)
-		target = S3_MAIN;
 	sim->size[object] = size;
 	sim->freq[object] = 0;
 	s3_enter(sim, object, target);

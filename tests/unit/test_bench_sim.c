@@ -76,14 +76,12 @@ static bool plain_lru(struct fifo *cache, uint64_t capacity, uint32_t object, ui
 
 struct plain_s3 {
 	struct fifo small, main, ghost;
-	bool has_evicted;
 };
 
 static void plain_s3_evict(struct plain_s3 *s3, uint64_t capacity)
 {
 	struct entry e;
 
-	s3->has_evicted = true;
 	if (s3->main.bytes > capacity - capacity / 10 || s3->small.n == 0) {
 		while (s3->main.n && s3->main.at[0].freq) {
 			e = fifo_take(&s3->main, 0);
@@ -129,7 +127,7 @@ static bool plain_s3_access(struct plain_s3 *s3, uint64_t capacity, uint32_t obj
 		return false;
 	while (s3->small.bytes + s3->main.bytes + size > capacity)
 		plain_s3_evict(s3, capacity);
-	if (was_ghost || (!s3->has_evicted && s3->small.bytes >= capacity / 10))
+	if (was_ghost)
 		fifo_put(&s3->main, entry);
 	else
 		fifo_put(&s3->small, entry);
@@ -170,7 +168,7 @@ static void test_s3fifo_is_exact(void **state)
 	(void)state;
 	for (uint64_t capacity = 500; capacity < 9000; capacity = capacity * 4 / 3) {
 		struct sim_s3fifo *sim = sim_s3fifo_new(N_OBJECTS, capacity);
-		struct plain_s3 plain = {.has_evicted = false};
+		struct plain_s3 plain = {.small = {.n = 0}};
 		struct rng rng = {capacity};
 
 		assert_non_null(sim);
