@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * handle.c - a handle's fast fields, its slot in the region, and the mapping under it
+ * handle.c - a handle's fast fields and its slot in the region
  *
  * A handle is unbound (detached) or bound to a mapping and a slot. Everything that a call needs from
  * the geometry is copied into the handle when it is bound; nothing of it is read from shared memory
@@ -17,7 +17,6 @@
  * ORDER        label  store                      load                     orders
  *              U1     handle_clear_hazards()     the cleaner's scan       reads -> reuse of the segment
  *              U2     handle_seal()              CAS SEALED -> CLEANING   items and fill -> the walk
- *              U3     mapping_put()              itself, last reference   uses -> munmap
  */
 #include "handle.h"
 
@@ -34,49 +33,6 @@
 #define NS_SPREAD 0x9E3779B97F4A7C15ULL /* 2^64 / golden ratio: distinct ids give distant seeds */
 
 static const shm_u64 detached_word;
-
-/* ------------------------------------------------------------------ mappings */
-
-int mapping_new(struct mapping **mapp, void *base, uint64_t file_bytes, bool rdonly)
-{
-	struct mapping *map;
-	int r;
-
-	map = mmap(NULL, sizeof(*map), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (map == MAP_FAILED)
-		return -ENOMEM;
-	r = region_header_check(base, file_bytes, &map->geo, map->uuid, &map->seed);
-	if (r < 0) {
-		munmap(map, sizeof(*map));
-		return r;
-	}
-	map->base = base;
-	map->region_fd = -1;
-	map->rdonly = rdonly;
-	store_relaxed_u32(&map->refs, 1);
-	*mapp = map;
-	return 0;
-}
-
-struct mapping *mapping_get(struct mapping *map)
-{
-	/* [U3] the count only; whoever adds a reference holds one */
-	fetch_add_u32(&map->refs, 1);
-	return map;
-}
-
-void mapping_put(struct mapping *map)
-{
-	/* [U3] release and acquire: the last one unmaps after every other handle's last use */
-	if (map == NULL || fetch_sub_u32(&map->refs, 1) != 1)
-		return;
-	munmap(map->base, map->geo.file_bytes);
-	if (map->ctl != NULL)
-		munmap((void *)(uintptr_t)map->ctl, sizeof(*map->ctl));
-	if (map->region_fd >= 0)
-		close(map->region_fd);
-	munmap(map, sizeof(*map));
-}
 
 /* ------------------------------------------------------------------ new and free */
 

@@ -24,7 +24,7 @@
 
 #include "atomic.h"
 
-#define HANDLE_BUDGET 4096u
+#define HANDLE_BUDGET 64u /* calls; a look costs about 8 ns */
 #define NO_SEGMENT 0xffffffffu
 
 /* One attached region; immutable after mapping_new() but for the count. Shared by clones. */
@@ -34,6 +34,7 @@ struct mapping {
 	struct shm_geometry geo;
 	uint8_t uuid[16];
 	uint64_t seed;
+	uint64_t ctl_inode; /* of the control page: an upgraded daemon brings another one */
 	int region_fd; /* to commit a namespace's page; -1 if the mapper committed everything */
 	bool rdonly;
 	shm_u32 refs;
@@ -42,16 +43,17 @@ struct mapping {
 /* A segment that this handle fills. seg == NO_SEGMENT: none. */
 struct lease {
 	uint32_t seg;
-	uint32_t off; /* next free byte */
+	uint32_t off;  /* next free byte */
 	uint64_t word; /* {LEASED, me, gen} */
 	uint64_t epoch;
 	uint64_t max_expiry;
 	uint32_t items;
+	bool started; /* epoch and table entry are written */
 };
 
 /* See clock.h. */
 struct clock {
-	uint64_t boot_offset_ms;   /* BOOTTIME - MONOTONIC */
+	uint64_t boot_offset_ms;    /* BOOTTIME - MONOTONIC */
 	uint64_t offset_checked_ms; /* coarse time of the last refresh */
 };
 
