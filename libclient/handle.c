@@ -14,9 +14,7 @@
  *              fork may come in a signal handler: the wipe page comes with the first bind, which is
  *              larder_open(), and a mapping lives in pages of its own.
  * FAILURE      Killed while bound: R1, R6 and R14 in layout.h.
- * ORDER        label  store                      load                     orders
- *              U1     handle_clear_hazards()     the cleaner's scan       reads -> reuse of the segment
- *              U2     handle_seal()              CAS SEALED -> CLEANING   items and fill -> the walk
+ * ORDER        [U1] a full fence between the slot's new mode and its first hazard.
  */
 #include "handle.h"
 
@@ -28,7 +26,7 @@
 #include <unistd.h>
 
 #include "geometry.h"
-#include "words.h"
+#include "segment.h"
 
 #define NS_SPREAD 0x9E3779B97F4A7C15ULL /* 2^64 / golden ratio: distinct ids give distant seeds */
 
@@ -198,15 +196,13 @@ static void copy_geometry(struct larder *h, const struct mapping *map)
 	h->test_clock = geo->test_clock != 0;
 }
 
-/* [U1] release, for the scan of hazards that a cleaner does before it lets a segment be used again:
- * what this handle read there comes before. The fence makes a new mode seen before a new hazard. */
-static void handle_clear_hazards(struct larder *h)
+static void clear_hazards(struct larder *h)
 {
-	store_release(&h->slot->h0, 0);
-	store_release(&h->slot->h1, 0);
-	store_release(&h->slot->splitting, 0);
+	hazard_clear(&h->slot->h0);
+	hazard_clear(&h->slot->h1);
+	hazard_clear(&h->slot->splitting);
 	for (unsigned i = 0; i < SHM_PINS; i++)
-		store_release(&h->slot->pin[i], 0);
+		hazard_clear(&h->slot->pin[i]);
 }
 
 static void take_slot(struct larder *h, struct mapping *map)
@@ -214,11 +210,11 @@ static void take_slot(struct larder *h, struct mapping *map)
 	struct shm_slot *slots = (struct shm_slot *)(void *)(map->base + map->geo.off_slots);
 
 	h->slot = &slots[h->me];
-	handle_clear_hazards(h);
+	clear_hazards(h);
 	store_relaxed(&h->slot->mode, h->full_fence);
 	move_counts(h->slot, h->private_slot);
 	store_relaxed(&h->slot->base_ops, handle_calls(h->slot));
-	/* [U1] a cleaner without membarrier(2) must not trust an older owner's mode */
+	/* [U1] a cleaner without membarrier(2) must not go by the last owner's mode */
 	fence_full();
 }
 
@@ -248,15 +244,6 @@ int handle_bind(struct larder *h, struct mapping *map, uint32_t slot)
 	return 0;
 }
 
-/* [U2] release: the items in it come before the state. Revoked already: nothing to do. */
-static void handle_seal(struct larder *h, struct lease *lease)
-{
-	if (lease->seg < h->n_segs)
-		cas(&h->segs[lease->seg].word, lease->word,
-		    seg_make(SEG_SEALED, false, 0, seg_gen(lease->word)));
-	lease->seg = NO_SEGMENT;
-}
-
 static void become_detached(struct larder *h)
 {
 	h->alive = &detached_word;
@@ -273,9 +260,9 @@ void handle_unbind(struct larder *h)
 	if (h->map == NULL)
 		return;
 	if (!h->rdonly) {
-		handle_seal(h, &h->lease);
-		handle_seal(h, &h->survivors);
-		handle_clear_hazards(h);
+		segment_seal(h, &h->lease);
+		segment_seal(h, &h->survivors);
+		clear_hazards(h);
 	}
 	become_detached(h);
 }
