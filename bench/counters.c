@@ -30,21 +30,11 @@ static bool counters_named(const char *name, const uint64_t *values, unsigned n,
 	return false;
 }
 
-static uint64_t counters_evictions(const uint64_t *values, unsigned n)
-{
-	uint64_t sum = 0;
-
-	for (unsigned i = 0; i < n; i++)
-		if (strncmp(larder_stat_name(i), "evict", 5) == 0)
-			sum += values[i];
-	return sum;
-}
-
 int counters_read(struct larder *cache, struct counters *counters)
 {
 	uint64_t values[COUNTERS_MAX] = {0};
 	unsigned n = larder_stat_count();
-	uint64_t bytes_in, bytes_out, items_in, items_out;
+	uint64_t bytes_in, bytes_out, items_in, items_out, evicted, evicted_index;
 	int r;
 
 	if (n > COUNTERS_MAX)
@@ -55,10 +45,12 @@ int counters_read(struct larder *cache, struct counters *counters)
 	if (!counters_named("bytes_in", values, n, &bytes_in) ||
 	    !counters_named("bytes_out", values, n, &bytes_out) ||
 	    !counters_named("items_in", values, n, &items_in) ||
-	    !counters_named("items_out", values, n, &items_out))
+	    !counters_named("items_out", values, n, &items_out) ||
+	    !counters_named("evicted", values, n, &evicted) ||
+	    !counters_named("evicted_index", values, n, &evicted_index))
 		return -ENODATA;
 	counters->live_bytes = counters_difference(bytes_in, bytes_out);
 	counters->live_items = counters_difference(items_in, items_out);
-	counters->evictions = counters_evictions(values, n);
+	counters->evictions = evicted + evicted_index;
 	return 0;
 }
