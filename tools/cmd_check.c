@@ -53,7 +53,7 @@ int cmd_check(struct ctl *ctl, int argc, char **argv)
 	r = larder_check(ctl->larder, print, &check);
 	out_end(ctl, result_word(r));
 	if (r != LARDER_OK && r != LARDER_DAMAGED)
-		return ctl_error(ctl, larder_strerror(r));
+		return ctl_result(ctl, NULL, r);
 	if (ctl->mode == CTL_HUMAN && r == LARDER_OK)
 		puts("clean: every invariant holds");
 	else if (ctl->mode == CTL_HUMAN)

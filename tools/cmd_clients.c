@@ -56,5 +56,5 @@ int cmd_clients(struct ctl *ctl, int argc, char **argv)
 		       out_style(ctl, OUT_PLAIN));
 	status = larder_clients(ctl->larder, print, ctl);
 	out_end(ctl, status == 0 ? "ok" : "error");
-	return status == 0 ? CTL_OK : ctl_error(ctl, larder_strerror(status));
+	return ctl_result(ctl, NULL, status);
 }

@@ -52,5 +52,5 @@ int cmd_events(struct ctl *ctl, int argc, char **argv)
 	out_begin(ctl, "events");
 	status = larder_events(ctl->larder, after, print, ctl);
 	out_end(ctl, status == 0 ? "ok" : "error");
-	return status == 0 ? CTL_OK : ctl_error(ctl, larder_strerror(status));
+	return ctl_result(ctl, NULL, status);
 }

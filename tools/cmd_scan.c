@@ -157,7 +157,7 @@ static int run(struct scan *scan)
 		printf("%" PRIu64 "\n", scan->n_found);
 	out_end(ctl, status == 0 ? "ok" : "error");
 	larder_close(scan->reader);
-	return status == 0 ? CTL_OK : ctl_error(ctl, larder_strerror(status));
+	return ctl_result(ctl, NULL, status);
 }
 
 static int configure(struct scan *scan, int argc, char **argv)

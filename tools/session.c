@@ -5,6 +5,7 @@
  * A sentence names what was done, on what, and what to look at:
  *	larderctl: get: cache 'web': no daemon answers (is larderd running? tried /run/larder/web.sock)
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -37,6 +38,19 @@ static void complain_about(const struct ctl *ctl, const struct ctl_key *key)
 	fputs("key '", stderr);
 	out_escape(stderr, key->bytes, key->len < KEY_SHOWN ? key->len : KEY_SHOWN, true);
 	fputs(key->len > KEY_SHOWN ? "...': " : "': ", stderr);
+}
+
+/* The library's sentence, to stand within one of ours. */
+static void complain_result(int result)
+{
+	const char *s = larder_strerror(result);
+	size_t len = strlen(s);
+	bool word = len > 1 && islower((unsigned char)s[1]); /* and not an abbreviation */
+
+	if (!len)
+		return;
+	putc(word ? tolower((unsigned char)*s) : *s, stderr);
+	fwrite(s + 1, 1, len - 1 - (s[len - 1] == '.'), stderr);
 }
 
 int ctl_usage(struct ctl *ctl, const char *fmt, ...)
@@ -92,7 +106,8 @@ int ctl_result(struct ctl *ctl, const struct ctl_key *key, int result)
 		break;
 	}
 	complain_about(ctl, key);
-	fprintf(stderr, "%s\n", larder_strerror(result));
+	complain_result(result);
+	putc('\n', stderr);
 	return CTL_SYSTEM;
 }
 
@@ -124,10 +139,12 @@ static int open_failed(struct ctl *ctl, int result)
 	if (!socket_path(ctl, path, sizeof(path)))
 		strcpy(path, "a path that is too long");
 	complain_about(ctl, NULL);
-	if (result == -ENOENT || result == -ECONNREFUSED)
+	if (result == -ENOENT || result == -ECONNREFUSED) {
 		fprintf(stderr, "no daemon answers (is larderd running? tried %s)\n", path);
-	else
-		fprintf(stderr, "%s (tried %s)\n", larder_strerror(result), path);
+	} else {
+		complain_result(result);
+		fprintf(stderr, " (tried %s)\n", path);
+	}
 	return CTL_SYSTEM;
 }
 
