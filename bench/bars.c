@@ -202,7 +202,9 @@ void bars_detail(struct bars *bars, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(bars->detail + used, sizeof(bars->detail) - used - 1, format, args);
 	va_end(args);
-	strcat(bars->detail, "\n");
+	used = strlen(bars->detail);
+	bars->detail[used] = '\n';
+	bars->detail[used + 1] = '\0';
 }
 
 void bars_missing(struct bars *bars, const char *id, const char *why)

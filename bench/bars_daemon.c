@@ -33,6 +33,25 @@ void bars_ready(struct bars *bars)
 
 /* ---------------------------------------------------------------- at rest */
 
+/* The first number of a file; NAN if there is none. */
+static double idle_number(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	char line[128] = "";
+	double number = NAN;
+	char *end;
+
+	if (!file)
+		return NAN;
+	if (fgets(line, sizeof(line), file)) {
+		number = (double)strtoull(line, &end, 10);
+		if (end == line)
+			number = NAN;
+	}
+	fclose(file);
+	return number;
+}
+
 /* Nanoseconds that all threads of a process have run; NAN if it cannot be read. */
 static double idle_cpu_ns(int64_t pid)
 {
@@ -46,19 +65,11 @@ static double idle_cpu_ns(int64_t pid)
 	if (!dir)
 		return NAN;
 	while ((entry = readdir(dir))) {
-		unsigned long long ns = 0;
-		FILE *file;
-
 		if (entry->d_name[0] == '.')
 			continue;
 		snprintf(path, sizeof(path), "/proc/%lld/task/%s/schedstat", (long long)pid,
 			 entry->d_name);
-		file = fopen(path, "re");
-		if (!file || fscanf(file, "%llu", &ns) != 1)
-			sum = NAN;
-		sum += (double)ns;
-		if (file)
-			fclose(file);
+		sum += idle_number(path);
 	}
 	closedir(dir);
 	return sum;
@@ -140,6 +151,14 @@ void bars_first_hit(struct bars *bars)
 
 /* ---------------------------------------------------------------- memory */
 
+/* The number of a line "Private_Clean:   12 kB" or "Private_Dirty: ..."; 0 for other lines. */
+static double private_line(const char *line)
+{
+	if (strncmp(line, "Private_Clean:", 14) != 0 && strncmp(line, "Private_Dirty:", 14) != 0)
+		return 0;
+	return (double)strtoull(line + 14, NULL, 10);
+}
+
 /* KiB that only this process has, the shared region left out; NAN if it cannot be read. */
 static double private_kib(int64_t pid)
 {
@@ -153,13 +172,11 @@ static double private_kib(int64_t pid)
 	if (!file)
 		return NAN;
 	while (fgets(line, sizeof(line), file)) {
-		unsigned long long low, high, kib;
-
-		if (sscanf(line, "%llx-%llx ", &low, &high) == 2)
+		/* A mapping begins with its address, in lower case; fields have capitals. */
+		if (!(line[0] >= 'A' && line[0] <= 'Z'))
 			is_region = strstr(line, "/memfd:") != NULL;
-		else if (!is_region && (sscanf(line, "Private_Clean: %llu", &kib) == 1 ||
-					sscanf(line, "Private_Dirty: %llu", &kib) == 1))
-			sum += (double)kib;
+		else if (!is_region)
+			sum += private_line(line);
 	}
 	fclose(file);
 	return sum;

@@ -201,10 +201,11 @@ static double evict_key_ns(void)
 	return (double)(clock_ns() - start) / 1e6;
 }
 
+/* A quarter while there is room, a quarter that does not count, and a half while evicting. */
 static int evict_once(const struct bars *bars, struct bars_samples *ratio, struct bars_samples *ns)
 {
-	uint64_t n = fill_memory(bars) / (UINT64_C(1024) << 20) ? 20000000 : 2500000;
-	double key_ns = evict_key_ns();
+	uint64_t quarter = bars_quick(bars) ? 625000 : 5000000;
+	double key_ns = evict_key_ns(), empty_ns, full_ns;
 	uint64_t first, middle, last;
 	struct larder *cache;
 	struct spawn spawn;
@@ -212,16 +213,17 @@ static int evict_once(const struct bars *bars, struct bars_samples *ratio, struc
 
 	if (r < 0)
 		return r;
-	first = evict_sets(cache, 0, n / 4);
-	middle = evict_sets(cache, n / 4, n / 2);
-	last = evict_sets(cache, n / 2, n);
+	first = evict_sets(cache, 0, quarter);
+	middle = evict_sets(cache, quarter, 2 * quarter);
+	last = evict_sets(cache, 2 * quarter, 4 * quarter);
 	larder_close(cache);
 	spawn_stop(&spawn);
 	if (!first || !middle || !last)
 		return -EIO;
-	bars_sample(ns, (double)last / (double)(n / 2) - key_ns);
-	bars_sample(ratio, ((double)last / (double)(n / 2) - key_ns) /
-				   ((double)first / (double)(n / 4) - key_ns));
+	empty_ns = (double)first / (double)quarter - key_ns;
+	full_ns = (double)last / (double)quarter / 2 - key_ns;
+	bars_sample(ns, full_ns);
+	bars_sample(ratio, full_ns / empty_ns);
 	return 0;
 }
 

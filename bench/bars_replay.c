@@ -61,8 +61,9 @@ static int replay_trace(struct bars *bars, const char *name, bool is_alone,
 			struct bars_samples *points)
 {
 	static const double all[] = {1, 10, 30}, quick[] = {10};
-	const double *percent = bars_quick(bars) ? quick : all;
-	unsigned n = bars_quick(bars) ? 1 : 3;
+	bool is_quick = bars_quick(bars);
+	const double *percent = is_quick ? quick : all;
+	unsigned n = is_quick ? 1 : 3;
 	struct trace trace;
 	char path[1024];
 	int r;

@@ -290,7 +290,7 @@ static uint64_t set_all(struct bed *bed)
 
 void bars_set(struct bars *bars)
 {
-	unsigned rounds = (unsigned)(3 * SPEED_MEMORY / (SPEED_KEYS * (BED_KEY + BED_VALUE)) + 1);
+	unsigned rounds = (unsigned)(3 * SPEED_MEMORY / SPEED_KEYS / (BED_KEY + BED_VALUE) + 1);
 	struct bars_samples ratio = {.n = 0}, ns = {.n = 0};
 	uint64_t hits, one;
 	struct bed bed;

@@ -163,8 +163,9 @@ static void replay_text(const struct replay_options *o, const struct replay_resu
 	       (unsigned long long)result->errors);
 }
 
-static int replay_run(struct replay_options *o)
+static int replay_run(const struct replay_options *o)
 {
+	struct replay_spec spec = o->spec;
 	struct replay_result result;
 	struct trace trace;
 	int r = trace_load(&trace, o->path);
@@ -174,10 +175,10 @@ static int replay_run(struct replay_options *o)
 			r == -EBADMSG ? "not a complete oracleGeneral trace" : strerror(-r));
 		return BENCH_SYSTEM;
 	}
-	o->spec.trace = &trace;
+	spec.trace = &trace;
 	if (isatty(STDERR_FILENO))
-		o->spec.progress = "replay";
-	r = replay_measure(&o->spec, &result);
+		spec.progress = "replay";
+	r = replay_measure(&spec, &result);
 	trace_free(&trace);
 	if (r < 0)
 		return BENCH_SYSTEM;

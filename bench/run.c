@@ -255,9 +255,10 @@ static void run_wait(struct crew *crew, uint64_t start, double seconds)
 	}
 }
 
-static int run_load(struct run_options *o, struct larder *cache, struct run_result *result,
-		    struct crew *crew)
+static int run_load(const struct run_options *o, struct larder *cache, const char *socket,
+		    struct run_result *result, struct crew *crew)
 {
+	struct crew_spec spec = o->crew;
 	uint64_t start;
 	int r;
 
@@ -268,11 +269,12 @@ static int run_load(struct run_options *o, struct larder *cache, struct run_resu
 			return r;
 		}
 	}
-	o->crew.workload = &o->workload;
-	o->crew.timer_ns = result->timer_ns;
-	o->crew.ops = o->total_ops / ((uint64_t)o->crew.processes * o->crew.threads);
-	o->crew.ops += o->total_ops && !o->crew.ops;
-	r = crew_start(crew, &o->crew);
+	spec.cache = socket;
+	spec.workload = &o->workload;
+	spec.timer_ns = result->timer_ns;
+	spec.ops = o->total_ops / ((uint64_t)spec.processes * spec.threads);
+	spec.ops += o->total_ops && !spec.ops;
+	r = crew_start(crew, &spec);
 	if (r < 0)
 		return r;
 	crew_set_phase(crew, CREW_WARM);
@@ -373,7 +375,7 @@ static void run_text(const struct run_options *o, const struct run_result *resul
 	       (unsigned long long)crew_total(crew, CREW_DETACHED));
 }
 
-static int run_all(struct run_options *o)
+static int run_all(const struct run_options *o)
 {
 	struct spawn spawn = {.guard = 0};
 	struct run_result *result = calloc(1, sizeof(*result));
@@ -390,9 +392,8 @@ static int run_all(struct run_options *o)
 	if (r < 0 && o->cache)
 		fprintf(stderr, "larder-bench: run: cache '%s': %s\n", o->cache,
 			larder_strerror(r));
-	o->crew.cache = o->cache ? o->cache : spawn.socket;
 	if (r == 0)
-		r = run_load(o, cache, result, &crew);
+		r = run_load(o, cache, o->cache ? o->cache : spawn.socket, result, &crew);
 	if (isatty(STDERR_FILENO))
 		fputs("\r\033[K", stderr);
 	if (r == 0) {
