@@ -31,6 +31,7 @@ static const struct option options[] = {
 struct scan {
 	struct ctl *ctl;
 	const char *match;
+	char *prefix_text; /* until --hex is known, which may come last */
 	struct ctl_key prefix;
 	uint64_t min_size, limit;
 	bool count, values;
@@ -52,7 +53,8 @@ static int scan_option(struct scan *scan, int option)
 		scan->match = optarg;
 		return CTL_OK;
 	case OPT_PREFIX:
-		return ctl_key(ctl, optarg, &scan->prefix);
+		scan->prefix_text = optarg;
+		return CTL_OK;
 	case OPT_MIN_SIZE:
 		return ctl_size(ctl, "--min-size", optarg, &scan->min_size);
 	case OPT_LIMIT:
@@ -169,6 +171,8 @@ static int configure(struct scan *scan, int argc, char **argv)
 		if (scan_option(scan, option))
 			return CTL_USAGE;
 	if (ctl_arguments(ctl, argc, 0, 0))
+		return CTL_USAGE;
+	if (scan->prefix_text && ctl_key(ctl, scan->prefix_text, &scan->prefix))
 		return CTL_USAGE;
 	if (scan->count && scan->values)
 		return ctl_usage(ctl, "--count and --values exclude each other");

@@ -99,7 +99,7 @@ int ctl_result(struct ctl *ctl, const struct ctl_key *key, int result)
 	case LARDER_MISS:
 		return ctl_outcome(ctl, key, "miss", "not found");
 	case LARDER_EXISTS:
-		return ctl_outcome(ctl, key, "exists", "exists already, or has another version");
+		return ctl_outcome(ctl, key, "exists", "has another version");
 	case LARDER_DETACHED:
 		return ctl_error(ctl, "the daemon ended, and the cache with it");
 	default:
