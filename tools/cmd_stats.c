@@ -49,6 +49,8 @@ static int whole_cache(struct ctl *ctl)
 	if (status == CTL_OK)
 		status = ctl_result(ctl, NULL, larder_stats(ctl->larder, values, n));
 	if (status == CTL_OK) {
+		if (ctl->mode == CTL_HUMAN)
+			putchar('\n');
 		out_object(ctl, "counters");
 		print_counters(ctl, values, n);
 		out_object_end(ctl);
