@@ -26,7 +26,7 @@ struct bare_item {
 };
 
 struct bare {
-	uint64_t mask;
+	uint64_t n_slots;
 	uint64_t *slot; /* 0 = free; the place is counted from 8, so it is never 0 */
 	unsigned char *items;
 	uint64_t used;
@@ -44,14 +44,11 @@ static void *bare_map(uint64_t bytes)
 struct bare *bare_new(uint64_t n_items, uint32_t item_bytes)
 {
 	struct bare *bare = calloc(1, sizeof(*bare));
-	uint64_t n_slots = 16;
 
 	if (!bare)
 		return NULL;
-	while (n_slots < 2 * n_items)
-		n_slots *= 2;
-	bare->mask = n_slots - 1;
-	bare->slot_bytes = n_slots * 8;
+	bare->n_slots = 2 * n_items;
+	bare->slot_bytes = bare->n_slots * 8;
 	bare->used = 8;
 	bare->room = 8 + n_items * ((sizeof(struct bare_item) + item_bytes + 7) & ~UINT64_C(7));
 	bare->slot = bare_map(bare->slot_bytes);
@@ -73,6 +70,17 @@ void bare_free(struct bare *bare)
 	free(bare);
 }
 
+/* The lower half of the hash, scaled to the table: half load for every number of items. */
+static inline uint64_t bare_home(const struct bare *bare, uint64_t hash)
+{
+	return ((hash & UINT32_MAX) * bare->n_slots) >> 32;
+}
+
+static inline uint64_t bare_next(const struct bare *bare, uint64_t at)
+{
+	return at + 1 == bare->n_slots ? 0 : at + 1;
+}
+
 static inline struct bare_item *bare_item(const struct bare *bare, uint64_t slot)
 {
 	return (struct bare_item *)(void *)(bare->items + (slot & BARE_PLACE_MASK));
@@ -82,7 +90,7 @@ int bare_add(struct bare *bare, const void *key, size_t klen, const void *val, s
 {
 	uint64_t hash = XXH3_64bits(key, klen);
 	uint64_t size = (sizeof(struct bare_item) + klen + vlen + 7) & ~UINT64_C(7);
-	uint64_t at = hash & bare->mask;
+	uint64_t at = bare_home(bare, hash);
 	struct bare_item *item;
 
 	if (bare->used + size > bare->room)
@@ -93,7 +101,7 @@ int bare_add(struct bare *bare, const void *key, size_t klen, const void *val, s
 	memcpy(item->data, key, klen);
 	memcpy(item->data + klen, val, vlen);
 	while (bare->slot[at])
-		at = (at + 1) & bare->mask;
+		at = bare_next(bare, at);
 	bare->slot[at] = (hash & ~BARE_PLACE_MASK) | bare->used;
 	bare->used += size;
 	return 0;
@@ -107,7 +115,7 @@ static inline uint64_t bare_probe(const struct bare *bare, uint64_t hash, uint64
 	while ((slot = bare->slot[*at]) != 0) {
 		if (((slot ^ hash) & ~BARE_PLACE_MASK) == 0)
 			return slot;
-		*at = (*at + 1) & bare->mask;
+		*at = bare_next(bare, *at);
 	}
 	return 0;
 }
@@ -115,7 +123,7 @@ static inline uint64_t bare_probe(const struct bare *bare, uint64_t hash, uint64
 static inline int bare_copy(const struct bare *bare, uint64_t hash, const void *key, size_t klen,
 			    void *buf, size_t *lenp)
 {
-	uint64_t at = hash & bare->mask;
+	uint64_t at = bare_home(bare, hash);
 	uint64_t slot;
 
 	while ((slot = bare_probe(bare, hash, &at)) != 0) {
@@ -126,7 +134,7 @@ static inline int bare_copy(const struct bare *bare, uint64_t hash, const void *
 			*lenp = item->vlen;
 			return LARDER_OK;
 		}
-		at = (at + 1) & bare->mask;
+		at = bare_next(bare, at);
 	}
 	*lenp = 0;
 	return LARDER_MISS;
@@ -143,10 +151,10 @@ static void bare_mget_group(const struct bare *bare, struct larder_op *ops, size
 
 	for (size_t i = 0; i < n; i++) {
 		hash[i] = XXH3_64bits(ops[i].key, ops[i].klen);
-		__builtin_prefetch(&bare->slot[hash[i] & bare->mask]);
+		__builtin_prefetch(&bare->slot[bare_home(bare, hash[i])]);
 	}
 	for (size_t i = 0; i < n; i++) {
-		uint64_t at = hash[i] & bare->mask;
+		uint64_t at = bare_home(bare, hash[i]);
 		uint64_t slot = bare_probe(bare, hash[i], &at);
 
 		if (!slot)

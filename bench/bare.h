@@ -10,7 +10,7 @@
 
 struct bare;
 
-/* A table at half load when it holds @n_items, with room for @item_bytes of keys and values each. */
+/* A table at half load when it holds @n_items (below 2^31), with room for @item_bytes of keys and values each. */
 struct bare *bare_new(uint64_t n_items, uint32_t item_bytes);
 void bare_free(struct bare *bare);
 
