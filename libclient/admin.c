@@ -11,26 +11,12 @@
 #include "attach.h"
 #include "clock.h"
 #include "geometry.h"
+#include "growth.h"
 #include "segment.h"
 
 #define TIMEOUT_MS 1000u
 
 /* ------------------------------------------------------------------ info */
-
-/* Level 0 is committed from the start; header.commit says how far the children are. */
-static uint64_t index_bytes(const struct larder *h)
-{
-	uint64_t commit = load_relaxed(&h->hdr->commit);
-	uint64_t level = commit >> 56;
-	uint64_t parents = commit & ((1ULL << 56) - 1);
-	uint64_t buckets = geometry_buckets(&h->map->geo, 0);
-
-	if (level < h->n_levels) {
-		buckets = geometry_buckets(&h->map->geo, (unsigned)level);
-		buckets += 2 * (parents < buckets ? parents : buckets);
-	}
-	return buckets * sizeof(struct shm_bucket);
-}
 
 static void describe_region(const struct larder *h, struct larder_info *info)
 {
@@ -44,7 +30,7 @@ static void describe_region(const struct larder *h, struct larder_info *info)
 	info->n_free_segments = counts.by_state[SEG_FREE];
 	info->n_offline_segments = counts.by_state[SEG_OFFLINE];
 	info->data_bytes = (info->n_segments - info->n_offline_segments) << geo->seg_shift;
-	info->index_bytes = index_bytes(h);
+	info->index_bytes = growth_index_bytes(h);
 	info->max_value_bytes = geo->max_value;
 	info->n_slots = geo->n_slots;
 	info->layout_major = LAYOUT_MAJOR;

@@ -52,36 +52,36 @@ static inline uint64_t sim_value(uintptr_t addr, uint64_t value)
 }
 #endif
 
-#define ATOMIC_ACCESSORS(suffix, type, shm)                                                        \
-	static inline type load_relaxed##suffix(const shm *p)                                      \
-	{                                                                                          \
-		sim_point((uintptr_t)p);                                                        \
-		return (type)sim_value((uintptr_t)p,                                                \
-				       atomic_load_explicit(p, memory_order_relaxed));             \
-	}                                                                                          \
-	static inline type load_acquire##suffix(const shm *p)                                      \
-	{                                                                                          \
-		sim_point((uintptr_t)p);                                                        \
-		return (type)sim_value((uintptr_t)p,                                                \
-				       atomic_load_explicit(p, memory_order_acquire));             \
-	}                                                                                          \
-	static inline void store_relaxed##suffix(shm *p, type v)                                   \
-	{                                                                                          \
-		sim_point((uintptr_t)p);                                                        \
-		atomic_store_explicit(p, v, memory_order_relaxed);                                 \
-	}                                                                                          \
-	static inline void store_release##suffix(shm *p, type v)                                   \
-	{                                                                                          \
-		sim_point((uintptr_t)p);                                                        \
-		atomic_store_explicit(p, v, memory_order_release);                                 \
-	}                                                                                          \
+#define ATOMIC_ACCESSORS(suffix, type, shm)                                                          \
+	static inline type load_relaxed##suffix(const shm *p)                                        \
+	{                                                                                            \
+		sim_point((uintptr_t)p);                                                             \
+		return (type)sim_value((uintptr_t)p,                                                 \
+				       atomic_load_explicit(p, memory_order_relaxed));               \
+	}                                                                                            \
+	static inline type load_acquire##suffix(const shm *p)                                        \
+	{                                                                                            \
+		sim_point((uintptr_t)p);                                                             \
+		return (type)sim_value((uintptr_t)p,                                                 \
+				       atomic_load_explicit(p, memory_order_acquire));               \
+	}                                                                                            \
+	static inline void store_relaxed##suffix(shm *p, type v)                                     \
+	{                                                                                            \
+		sim_point((uintptr_t)p);                                                             \
+		atomic_store_explicit(p, v, memory_order_relaxed);                                   \
+	}                                                                                            \
+	static inline void store_release##suffix(shm *p, type v)                                     \
+	{                                                                                            \
+		sim_point((uintptr_t)p);                                                             \
+		atomic_store_explicit(p, v, memory_order_release);                                   \
+	}                                                                                            \
 	/* Release on success, so that what was written before is seen with the new value;         \
-	 * acquire on both paths, because the caller goes on from what it found. */                \
-	static inline bool cas##suffix(shm *p, type old, type new_value)                           \
-	{                                                                                          \
-		sim_point((uintptr_t)p);                                                        \
-		return atomic_compare_exchange_strong_explicit(                                    \
-			p, &old, new_value, memory_order_acq_rel, memory_order_acquire);           \
+	 * acquire on both paths, because the caller goes on from what it found. */ \
+	static inline bool cas##suffix(shm *p, type old, type new_value)                             \
+	{                                                                                            \
+		sim_point((uintptr_t)p);                                                             \
+		return atomic_compare_exchange_strong_explicit(                                      \
+			p, &old, new_value, memory_order_acq_rel, memory_order_acquire);             \
 	}
 
 ATOMIC_ACCESSORS(, uint64_t, shm_u64)

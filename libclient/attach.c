@@ -272,17 +272,16 @@ static int try_attach(struct larder *h, struct attachment *at, struct mapping *k
 int attach_within(struct larder *h, struct mapping *known, uint32_t wait_ms)
 {
 	uint64_t deadline = clock_coarse_ms() + wait_ms;
+	bool reset = false;
 	int r;
 
-	for (;;) {
-		r = try_attach(h, h->attachment, known, deadline);
-		if (r != -ECONNRESET)
-			return r;
-		/* The daemon died between two messages; its successor is about to come. */
-		if (clock_coarse_ms() >= deadline)
-			return -ECONNREFUSED;
+	/* A daemon that died between two messages has a successor soon. */
+	while ((r = try_attach(h, h->attachment, known, deadline)) == -ECONNRESET &&
+	       clock_coarse_ms() < deadline) {
+		reset = true;
 		poll(NULL, 0, 1);
 	}
+	return r == -ECONNRESET || (r == -ETIMEDOUT && reset) ? -ECONNREFUSED : r;
 }
 
 /* ------------------------------------------------------------------ the slow path of a call */

@@ -90,7 +90,8 @@ int geometry_plan(struct shm_geometry *geo, const struct geometry_options *opt)
 		return -ERANGE;
 	memset(geo, 0, sizeof(*geo));
 	geo->max_memory = memory;
-	geo->seg_shift = opt->segment_bytes ? log2_floor(opt->segment_bytes) : plan_seg_shift(memory);
+	geo->seg_shift =
+		opt->segment_bytes ? log2_floor(opt->segment_bytes) : plan_seg_shift(memory);
 	if (geo->seg_shift < SEG_SHIFT_MIN || geo->seg_shift > SEG_SHIFT_MAX ||
 	    (opt->segment_bytes && opt->segment_bytes != 1ULL << geo->seg_shift))
 		return -ERANGE;
@@ -125,9 +126,9 @@ int geometry_check(const struct shm_geometry *geo, uint64_t file_bytes)
 {
 	struct shm_geometry want = *geo;
 
-	if (geo->seg_shift < SEG_SHIFT_MIN || geo->seg_shift > SEG_SHIFT_MAX ||
-	    geo->n_segs < 2 || geo->n_segs > 1u << 20 || geo->n_slots < 1 ||
-	    geo->n_slots > SHM_SLOTS_MAX || geo->bucket_shift > 33 || geo->bucket_shift < 2 ||
+	if (geo->seg_shift < SEG_SHIFT_MIN || geo->seg_shift > SEG_SHIFT_MAX || geo->n_segs < 2 ||
+	    geo->n_segs > 1u << 20 || geo->n_slots < 1 || geo->n_slots > SHM_SLOTS_MAX ||
+	    geo->bucket_shift > 33 || geo->bucket_shift < 2 ||
 	    geo->chunk_shift > geo->bucket_shift || geo->unit_shift < 3 || geo->unit_shift > 12 ||
 	    geo->n_levels < 1 || geo->n_levels > SHM_LEVELS || geo->reserve > geo->n_segs ||
 	    geo->max_value > MAX_VALUE || geo->test_clock > 1)
@@ -156,8 +157,7 @@ void region_format(void *base, const struct shm_geometry *geo, const uint8_t uui
 		   uint64_t seed)
 {
 	struct shm_header *hdr = base;
-	struct shm_segment *segs =
-		(struct shm_segment *)(void *)((uint8_t *)base + geo->off_segs);
+	struct shm_segment *segs = (struct shm_segment *)(void *)((uint8_t *)base + geo->off_segs);
 
 	hdr->major = LAYOUT_MAJOR;
 	hdr->minor = LAYOUT_MINOR;

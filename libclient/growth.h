@@ -29,4 +29,7 @@ int growth_run(struct larder *h, const struct growth_ops *ops);
 /* Bytes of the region that are committed now, as the words say. */
 uint64_t growth_committed(const struct larder *h);
 
+/* Of them, the index. */
+uint64_t growth_index_bytes(const struct larder *h);
+
 #endif

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
  * segment.h - the state machine of segments, leases, and appending to them
+ *
+ * A writer works inside a frame: segment_begin() announces its lease in H0 and sees that it still has
+ * it; until segment_end() the memory of that lease is not reused, whoever revokes it. An idle handle
+ * holds nothing.
  */
 #ifndef LARDER_SEGMENT_H
 #define LARDER_SEGMENT_H
 
 #include "handle.h"
+#include "hazard.h"
 #include "words.h"
 
 struct segment_counts {
@@ -23,5 +28,66 @@ void segment_count(const struct larder *h, struct segment_counts *counts);
  */
 int segment_offline(struct larder *h, uint32_t *segp);
 int segment_online(struct larder *h, uint32_t *segp);
+
+enum lease_kind {
+	LEASE_ITEMS,	 /* a writer's: leaves the reserve alone, cleans when little is free */
+	LEASE_SURVIVORS, /* a cleaner's: may use the reserve, never cleans */
+	LEASE_BODY,	 /* an extent of a large value: as LEASE_ITEMS */
+};
+
+/*
+ * segment_begin - enter the frame with room for @bytes in @lease
+ * The lease's epoch is that of the header.
+ * Return: 0; LARDER_MISS survivors: no segment for them; -ENOMEM.
+ */
+int segment_begin(struct larder *h, struct lease *lease, enum lease_kind kind, uint64_t bytes);
+
+/* segment_end - leave the frame: H1, then H0 */
+static inline void segment_end(struct larder *h)
+{
+	hazard_clear(&h->slot->h1);
+	hazard_clear(&h->slot->h0);
+}
+
+/*
+ * segment_cover - fill reaches over the next @bytes of the lease
+ * Before the word of the item there is placed: a walk must find it. Until segment_commit() the same
+ * bytes may be written again.
+ */
+void segment_cover(struct larder *h, struct lease *lease, uint64_t bytes, uint64_t expiry);
+
+/* segment_commit - the next @bytes are an item that the index named, if only for a moment */
+static inline void segment_commit(struct lease *lease, uint64_t bytes)
+{
+	lease->off += (uint32_t)bytes;
+	lease->items++;
+}
+
+/* segment_seal - give a lease back: LEASED -> SEALED, unless somebody revoked it */
+void segment_seal(struct larder *h, struct lease *lease);
+
+/* segment_dead - @bytes of an item in @seg are dead; under H1 on it. A hint: updates may get lost. */
+static inline void segment_dead(struct larder *h, uint32_t seg, uint64_t bytes)
+{
+	shm_u32 *dead = &h->table[seg].dead;
+
+	/* relaxed: a hint for the choice of victims */
+	store_relaxed_u32(dead, load_relaxed_u32(dead) + (uint32_t)bytes);
+}
+
+/* One edge of the state machine: CAS from exactly @old to state, body and owner of the same gen. */
+static inline bool segment_edge(struct larder *h, uint32_t seg, uint64_t old, enum seg_state state,
+				uint32_t owner, uint64_t gen)
+{
+	return cas(&h->segs[seg].word, old, seg_make(state, seg_body(old), owner, gen));
+}
+
+/* The version of an item at this place of a lease. */
+static inline uint64_t lease_version(const struct larder *h, const struct lease *lease,
+				     uint32_t off)
+{
+	return version_make(seg_gen(lease->word),
+			    ((uint64_t)lease->seg << h->place_shift) + (off >> h->unit_shift));
+}
 
 #endif

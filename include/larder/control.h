@@ -41,13 +41,13 @@ enum ctl_slot_state {
 
 /* One client slot as the daemon knows it. */
 struct ctl_slot {
-	shm_u32 state;	      /* enum ctl_slot_state */
+	shm_u32 state; /* enum ctl_slot_state */
 	shm_u32 rdonly;
 	shm_u64 pid;
 	shm_u64 uid;
-	shm_u64 start_time;   /* field 22 of /proc/PID/stat: tells a reused pid */
-	shm_u64 attached_ms;  /* CLOCK_BOOTTIME */
-	shm_u64 incarnation;  /* counts owners of this slot */
+	shm_u64 start_time;  /* field 22 of /proc/PID/stat: tells a reused pid */
+	shm_u64 attached_ms; /* CLOCK_BOOTTIME */
+	shm_u64 incarnation; /* counts owners of this slot */
 	uint8_t reserved[16];
 };
 static_assert(sizeof(struct ctl_slot) == 64, "ctl_slot");
@@ -60,18 +60,18 @@ struct ctl_event {
 static_assert(sizeof(struct ctl_event) == 128, "ctl_event");
 
 struct ctl_page {
-	shm_u64 magic;	       /* stored last, release */
+	shm_u64 magic; /* stored last, release */
 	uint32_t major;
 	uint32_t minor;
-	uint8_t uuid[16];      /* the region's */
-	char name[72];	       /* of the cache, zero-terminated */
+	uint8_t uuid[16]; /* the region's */
+	char name[72];	  /* of the cache, zero-terminated */
 	shm_u64 daemon_pid;
 	shm_u64 keeper_pid;
 	shm_u64 daemon_starts;
-	shm_u64 heartbeat_ms;  /* CLOCK_MONOTONIC; every 250 ms */
-	shm_u64 event_seq;     /* the last event's */
-	shm_u64 committed;     /* bytes of the region that are allocated */
-	shm_u64 retired;       /* 1: this cache has ended; attach anew */
+	shm_u64 heartbeat_ms;	/* CLOCK_MONOTONIC; every 250 ms */
+	shm_u64 event_seq;	/* the last event's */
+	shm_u64 committed;	/* bytes of the region that are allocated */
+	shm_u64 retired;	/* 1: this cache has ended; attach anew */
 	shm_u64 boot_offset_ms; /* CLOCK_BOOTTIME - CLOCK_MONOTONIC at the last heartbeat; a hint */
 	uint8_t reserved[3928];
 	struct ctl_event events[CTL_EVENTS];
@@ -90,18 +90,19 @@ enum ctl_type {
 };
 
 #define CTL_FLAG_RDONLY 1u
-#define CTL_FLAG_NO_MEMBARRIER 2u /* the client's membarrier(2) does not work: it uses full fences */
+#define CTL_FLAG_NO_MEMBARRIER                                                                     \
+	2u /* the client's membarrier(2) does not work: it uses full fences */
 #define CTL_NO_SLOT 0xffffffffu
 
 /* Every message. Unused fields are 0. */
 struct ctl_msg {
-	uint32_t type;	      /* enum ctl_type */
-	uint32_t size;	      /* sizeof(struct ctl_msg) */
-	uint32_t major;	      /* LAYOUT_MAJOR */
-	uint32_t flags;	      /* CTL_FLAG_* */
-	uint64_t signature;   /* LAYOUT_SIGNATURE */
-	int32_t status;	      /* CTL_ERROR: -errno */
-	uint32_t slot;	      /* HELLO: the slot that the handle already has, else CTL_NO_SLOT; WELCOME */
+	uint32_t type;	    /* enum ctl_type */
+	uint32_t size;	    /* sizeof(struct ctl_msg) */
+	uint32_t major;	    /* LAYOUT_MAJOR */
+	uint32_t flags;	    /* CTL_FLAG_* */
+	uint64_t signature; /* LAYOUT_SIGNATURE */
+	int32_t status;	    /* CTL_ERROR: -errno */
+	uint32_t slot; /* HELLO: the slot that the handle already has, else CTL_NO_SLOT; WELCOME */
 	uint64_t incarnation; /* HELLO with a slot; WELCOME */
 	uint8_t uuid[16];     /* HELLO with a slot: of the region that it is in; WELCOME */
 };

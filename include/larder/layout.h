@@ -104,7 +104,9 @@
  *	field                writer · when                                     readers
  *	header.magic..seed   daemon, before the region is handed out           all, copied at attach
  *	header.index         daemon (monotone)                                 all: hint
- *	header.commit        daemon                                            inserters: hint
+ *	header.commit[]      daemon                                            inserters, announced as
+ *	                                                                       splitting
+ *	header.punched       daemon                                            daemon
  *	header.tick          whoever leases (= lease_seq * 64 / n_segs)        all: hint
  *	header.ctl_epoch     daemon at takeover                                all: hint
  *	header.slots_high    daemon, before it hands out the slot; monotone    all who scan hazards
@@ -134,12 +136,18 @@
  *	segment bytes        the lessee under H0, before publishing; never     all, validated by generation
  *	                     after
  *
- * Flush. A flush takes v = ++flush_seq and then raises a flushed_at to v. An item is valid while
- *	segment.epoch >= flushed_all, and, in namespace 0, segment.epoch >= flushed_at0, and, in
- *	another namespace, META.stamp >= ns.flushed_at. A lease's epoch is loaded before the first item
- *	in it; a write whose lease has an older epoch than the header takes another lease. A fresh item's
- *	stamp is flush_seq at the start of the try; an item that is derived from another one (incr,
- *	touch, a survivor) keeps that one's stamp, so a flush between read and publish hits it too.
+ * The lessee stores segment.epoch and its table entry only after it has announced the segment in H0
+ * and seen its own lease again: one that was stopped before and revoked must not overwrite the next
+ * lessee's.
+ *
+ * Flush. A flush takes v = ++flush_seq and then raises flushed_at (of its namespace; flushed_at0 for
+ *	namespace 0; flushed_all and flushed_at0 for everything) to v. An item of namespace 0 is valid
+ *	while segment.epoch >= flushed_at0, another one while META.stamp >= ns.flushed_at and
+ *	>= flushed_all. segment.epoch is flushed_at0 as loaded before the first item in the segment; a
+ *	write whose lease has an older epoch than the header takes another lease. The stamp of a fresh
+ *	item is flush_seq at the start of the try. An item that depends on another one (incr, touch,
+ *	cas, replace, a survivor) keeps that one's stamp, and in namespace 0 is published only from a
+ *	segment of the same epoch as that one's: a flush between read and publish hits it too.
  *
  * 6. INDEX
  *
@@ -151,7 +159,8 @@
  * words and the overflow byte, then copy entry j to entry j of the child that its next bit selects
  * and EMPTY to the other, each by CAS(VIRGIN -> x). Anybody helps. A word of the old bucket counts
  * while its place in the child is still VIRGIN. A chunk of buckets whose splits are all done is
- * punched (reads VIRGIN); before that, a membarrier and a scan of slot.splitting make sure that no
+ * punched (reads VIRGIN). Both children inherit the overflow count, so counts are upper bounds. Before
+ * a chunk is punched, a membarrier and a scan of slot.splitting make sure that no
  * stopped helper can still store into a child that was itself split and punched: a helper announces
  * itself and then sees that the parent is not VIRGIN; parents are punched before their children.
  * The live bucket of a hash is therefore the first from level 0 up that is not VIRGIN, read through
@@ -183,7 +192,7 @@
  *	R2   after writing an item, before publish  dead bytes; the walk skips what no word names
  *	R3   between PENDING and COMMITTED          the key is unchanged; the word is killed by the next writer
  *	                                            of the key, the cleaner of its segment, a split or a sweep
- *	R4   after overflow + 1, before placing     one too many: an extra line on a miss, corrected by a split
+ *	R4   after overflow + 1, before placing     one too many: an extra line on a miss
  *	R5   after removing an alt word, before - 1 as R4
  *	R6   after publish, before clearing H0, H1  the update is done. The daemon clears the hazards; until
  *	                                            then two segments cannot be reused
@@ -221,7 +230,7 @@
 #define SHM_NAMESPACES 65536u /* ids have 16 bits; 0 is the default namespace */
 #define SHM_PINS 5u
 #define SHM_COUNTERS 48u
-#define SHM_NS_COUNTED 8u     /* entry 7 counts all others */
+#define SHM_NS_COUNTED 8u /* entry 7 counts all others */
 
 typedef _Atomic uint64_t shm_u64;
 typedef _Atomic uint32_t shm_u32;
@@ -234,12 +243,12 @@ static_assert(sizeof(shm_u64) == 8 && sizeof(shm_u8) == 1 && ATOMIC_LLONG_LOCK_F
 
 /* Everything that a client copies at attach and checks once. Sizes in bytes, offsets in the file. */
 struct shm_geometry {
-	uint64_t file_bytes;   /* of the memfd, sparse parts included */
-	uint64_t max_memory;   /* what may be committed */
+	uint64_t file_bytes; /* of the memfd, sparse parts included */
+	uint64_t max_memory; /* what may be committed */
 	uint64_t off_segs, off_table, off_slots, off_ns, off_ns_name;
 	uint64_t off_level[SHM_LEVELS];
 	uint64_t off_data;
-	uint64_t max_value;    /* bytes */
+	uint64_t max_value; /* bytes */
 	uint32_t n_segs;
 	uint32_t n_slots;
 	uint32_t seg_shift;    /* log2 of the segment's bytes */
@@ -254,53 +263,54 @@ struct shm_geometry {
 static_assert(sizeof(struct shm_geometry) == 144, "geometry");
 
 struct shm_header {
-	shm_u64 magic;	      /*    0  stored last, release */
-	uint32_t major;	      /*    8  */
-	uint32_t minor;	      /*   12  */
-	uint64_t signature;   /*   16  LAYOUT_SIGNATURE */
-	uint8_t uuid[16];     /*   24  */
-	uint64_t seed;	      /*   40  of XXH3; random for each region */
+	shm_u64 magic;		 /*    0  stored last, release */
+	uint32_t major;		 /*    8  */
+	uint32_t minor;		 /*   12  */
+	uint64_t signature;	 /*   16  LAYOUT_SIGNATURE */
+	uint8_t uuid[16];	 /*   24  */
+	uint64_t seed;		 /*   40  of XXH3; random for each region */
 	struct shm_geometry geo; /* 48 .. 191 */
 	uint8_t reserved0[64];
 
 	/* 256: one line that every call loads */
-	shm_u64 index;	      /*  256  { level 8 | split 56 } */
-	shm_u64 flushed_all;  /*  264  flush of everything */
-	shm_u64 flushed_at0;  /*  272  flush of the default namespace */
-	shm_u64 clock_shift;  /*  280  test clock: ms */
-	shm_u64 commit;	      /*  288  { level 8 | buckets whose children are committed 56 } */
-	shm_u32 ctl_epoch;    /*  296  */
-	shm_u32 tick;	      /*  300  recency, 0..255 */
-	shm_u32 slots_high;   /*  304  slots at and above it were never handed out */
-	uint8_t reserved1[12];
+	shm_u64 index;			/*  256  { level 8 | split 56 } */
+	shm_u64 flushed_all;		/*  264  flush of everything */
+	shm_u64 flushed_at0;		/*  272  flush of the default namespace */
+	shm_u64 clock_shift;		/*  280  test clock: ms */
+	shm_u64 commit[SHM_LEVELS - 1]; /* 288  level-i buckets whose children are committed */
+	shm_u32 ctl_epoch;		/*  312  */
+	shm_u32 tick;			/*  316  recency, 0..255 */
 
-	/* 320: written by flushes and leases */
-	shm_u64 flush_seq;    /*  320  40 bits used */
-	shm_u64 lease_seq;    /*  328  */
-	uint8_t reserved2[48];
+	/* 320: written by flushes, leases and the daemon */
+	shm_u64 flush_seq;  /*  320  40 bits used */
+	shm_u64 lease_seq;  /*  328  */
+	shm_u64 punched;    /*  336  { level 8 | buckets of it that are punched 56 } */
+	shm_u32 slots_high; /*  344  slots at and above it were never handed out */
+	uint8_t reserved2[36];
 
 	uint8_t reserved3[3712]; /* 384 .. 4095 */
 };
 SHM_OFFSET(shm_header, geo, 48);
 SHM_OFFSET(shm_header, index, 256);
-SHM_OFFSET(shm_header, slots_high, 304);
+SHM_OFFSET(shm_header, tick, 316);
+SHM_OFFSET(shm_header, slots_high, 344);
 SHM_OFFSET(shm_header, flush_seq, 320);
 static_assert(sizeof(struct shm_header) == SHM_PAGE, "header is one page");
 
 struct shm_segment {
 	shm_u64 word;  /* 0 */
-	shm_u64 epoch; /* 8  max(flushed_all, flushed_at0) when it was leased */
+	shm_u64 epoch; /* 8  flushed_at0 when it was leased */
 };
 static_assert(sizeof(struct shm_segment) == 16, "segment entry");
 
 /* Hints for the cleaner. Bounds-checked; a wrong value costs efficiency. */
 struct shm_table {
-	shm_u32 fill;	   /*  0  bytes in use */
-	shm_u32 items;	   /*  4  */
-	shm_u64 expiry;	   /*  8  latest expiry in it; UINT64_MAX: an item never expires. Body: version of the head */
-	shm_u64 lease_seq; /* 16  age. Body: lease_seq when last seen linked */
+	shm_u32 fill;  /*  0  bytes in use */
+	shm_u32 items; /*  4  */
+	shm_u64 expiry; /*  8  latest expiry in it; UINT64_MAX: one never expires. Body: hash of the head's key */
+	shm_u64 lease_seq; /* 16  age. Body: when it was last seen linked */
 	shm_u32 dead;	   /* 24  bytes of replaced and deleted items; updates may get lost */
-	shm_u32 key_hash;  /* 28  body: low half of the head's key hash */
+	shm_u32 born_s;	   /* 28  no item in it was stored before: seconds since boot */
 };
 static_assert(sizeof(struct shm_table) == 32, "table entry");
 
@@ -315,8 +325,8 @@ struct shm_slot {
 	shm_u64 h1;	       /*   8  the old item's segment + 1 */
 	shm_u64 splitting;     /*  16  1 while inside a bucket split */
 	shm_u64 pin[SHM_PINS]; /*  24  for zero-copy reads; 0 */
-	shm_u64 mode;	       /*  64  0 membarrier, 1 every hazard store is followed by a full fence */
-	shm_u64 base_ops;      /*  72  sum of the call counters when the handle attached */
+	shm_u64 mode;	  /*  64  0 membarrier, 1 every hazard store is followed by a full fence */
+	shm_u64 base_ops; /*  72  sum of the call counters when the handle attached */
 	uint8_t reserved[48];
 	shm_u64 count[SHM_COUNTERS];		/* 128  stats.def, cumulative over all owners */
 	struct shm_ns_count ns[SHM_NS_COUNTED]; /* 512  */
@@ -328,11 +338,11 @@ SHM_OFFSET(shm_slot, ns, 512);
 static_assert(sizeof(struct shm_slot) == 1024, "slot is a quarter page");
 
 struct shm_ns {
-	shm_u64 word;	    /* hash of the name, never 0 once taken; entry 0 is the default namespace */
+	shm_u64 word; /* hash of the name, never 0 once taken; entry 0 is the default namespace */
 	shm_u64 flushed_at;
 };
 struct shm_ns_name {
-	shm_u8 len_plus_1; /* 0: not yet written; stored last, release */
+	shm_u8 len; /* 0: not yet written; stored last, release */
 	shm_u8 name[255];
 };
 static_assert(sizeof(struct shm_ns) == 16 && sizeof(struct shm_ns_name) == 256, "namespace entry");
@@ -372,7 +382,7 @@ enum slot_kind { SLOT_VIRGIN = 0, SLOT_COMMITTED = 1, SLOT_PENDING = 2, SLOT_EMP
 
 #define OVERFLOW_FROZEN 0x80u
 #define OVERFLOW_VALUE 0x7fu
-#define OVERFLOW_NONE 1u	/* in use, count 0 */
+#define OVERFLOW_NONE 1u /* in use, count 0 */
 #define OVERFLOW_SATURATED 127u
 
 /* ------------------------------------------------------------------ segment words */

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * batch.c - mget, mset, mdelete, mexists
+ *
+ * A lookup in memory that is not cached is a chain of three misses: bucket, item, and segment word. One
+ * key after the other costs their sum. Groups of 16 are walked in passes instead, each pass asking for
+ * the lines that the next one needs, so the misses of 16 keys overlap: the only way to work at the
+ * bandwidth of DRAM and not at its latency (Chen, Ailamaki, Gibbons, Mowry: "Improving hash join
+ * performance through prefetching", 2004).
+ */
+#include "clock.h"
+#include "read.h"
+#include "store.h"
+
+#define GROUP 16u
+
+typedef void batch_one(struct larder *h, struct larder_op *op, const struct key *k);
+
+static void prefetch_bucket(const struct larder *h, struct larder_op *op, struct key *k)
+{
+	op->result = key_check(op->key, op->klen);
+	if (op->result != 0)
+		return;
+	key_init(h, k, op->key, op->klen);
+	__builtin_prefetch(index_hinted(h, k->hash));
+}
+
+static void prefetch_lines(const uint8_t *p, uint64_t word)
+{
+	unsigned size = (unsigned)(word >> SLOT_SIZE_SHIFT) & 3;
+	unsigned lines = size == 0 ? 2 : size == 1 ? 4 : 8;
+
+	for (unsigned i = 0; i < lines; i++)
+		__builtin_prefetch(p + (uint64_t)i * SHM_LINE);
+}
+
+static void prefetch_item(const struct larder *h, const struct key *k)
+{
+	const struct shm_bucket *b = index_hinted(h, k->hash);
+	unsigned m = bucket_match(b, key_pattern(k, false));
+	uint32_t seg, off;
+	uint64_t word;
+
+	if (m == 0) {
+		__builtin_prefetch(index_hinted(h, k->hash2));
+		return;
+	}
+	word = load_relaxed(&b->word[__builtin_ctz(m)]);
+	if (!word_place(h, word, &seg, &off))
+		return;
+	prefetch_lines(seg_base(h, seg) + off, word);
+	__builtin_prefetch(&h->segs[seg]);
+}
+
+static void run_group(struct larder *h, struct larder_op *ops, size_t n, batch_one *one)
+{
+	struct key keys[GROUP];
+
+	for (size_t i = 0; i < n; i++)
+		prefetch_bucket(h, &ops[i], &keys[i]);
+	for (size_t i = 0; i < n; i++)
+		if (LIKELY(ops[i].result == 0))
+			prefetch_item(h, &keys[i]);
+	for (size_t i = 0; i < n; i++)
+		if (LIKELY(ops[i].result == 0))
+			one(h, &ops[i], &keys[i]);
+}
+
+static int summary(const struct larder_op *ops, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (ops[i].result != LARDER_OK)
+			return LARDER_MISS;
+	return LARDER_OK;
+}
+
+static void fail_all(struct larder_op *ops, size_t n, int result, bool clear_len)
+{
+	for (size_t i = 0; i < n; i++) {
+		ops[i].result = result;
+		if (clear_len)
+			ops[i].len = 0;
+	}
+}
+
+static int run_batch(struct larder *h, struct larder_op *ops, size_t n, batch_one *one, bool writes)
+{
+	int r;
+
+	if (h == NULL || (ops == NULL && n != 0) || n > LARDER_BATCH_MAX)
+		return -EINVAL;
+	r = handle_enter(h);
+	if (r < 0)
+		return r;
+	if (r == LARDER_DETACHED) {
+		if (writes)
+			stat_add(h, STAT_detached, n);
+		fail_all(ops, n, writes ? LARDER_DETACHED : LARDER_MISS, !writes);
+		return summary(ops, n);
+	}
+	if (writes && h->rdonly) {
+		fail_all(ops, n, -EROFS, false);
+	} else {
+		for (size_t i = 0; i < n; i += GROUP)
+			run_group(h, ops + i, n - i < GROUP ? n - i : GROUP, one);
+	}
+	handle_leave(h);
+	return summary(ops, n);
+}
+
+static void one_get(struct larder *h, struct larder_op *op, const struct key *k)
+{
+	struct read r = {.buf = op->buf, .room = op->len};
+
+	if (op->buf == NULL && op->len != 0) {
+		op->result = -EINVAL;
+		return;
+	}
+	op->result = read_key(h, k, &r);
+	if (op->result == LARDER_OK && r.len > r.room)
+		op->result = LARDER_TRUNC;
+	op->len = r.len;
+	op->version = r.version;
+	op->flags = r.flags;
+}
+
+static void one_set(struct larder *h, struct larder_op *op, const struct key *k)
+{
+	struct write w = {.key = *k,
+			  .mode = LARDER_PUT_SET,
+			  .value = op->buf,
+			  .vlen = op->len,
+			  .uflags = op->flags};
+
+	if (op->buf == NULL && op->len != 0) {
+		op->result = -EINVAL;
+		return;
+	}
+	w.expiry = clock_expiry(h, op->ttl_ms);
+	op->result = store_key(h, &w);
+	op->version = w.version;
+	if (op->result < 0)
+		stat_add(h, STAT_failed, 1);
+}
+
+static void one_delete(struct larder *h, struct larder_op *op, const struct key *k)
+{
+	op->result = store_delete(h, k, 0);
+}
+
+static void one_exists(struct larder *h, struct larder_op *op, const struct key *k)
+{
+	op->result = read_exists(h, k);
+}
+
+int larder_mget(struct larder *h, struct larder_op *ops, size_t n)
+{
+	return run_batch(h, ops, n, one_get, false);
+}
+
+int larder_mset(struct larder *h, struct larder_op *ops, size_t n)
+{
+	return run_batch(h, ops, n, one_set, true);
+}
+
+int larder_mdelete(struct larder *h, struct larder_op *ops, size_t n)
+{
+	return run_batch(h, ops, n, one_delete, true);
+}
+
+int larder_mexists(struct larder *h, struct larder_op *ops, size_t n)
+{
+	return run_batch(h, ops, n, one_exists, false);
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * extent.c - values that are larger than half a segment
+ *
+ * DESIGN	The value is cut into whole segments, anywhere in the data area, and a tail. The head is an
+ *		ordinary item whose bytes are { segment, generation } of each extent and the tail. A body is
+ *		leased, filled under H0 and sealed at once, so a stopped writer holds one segment. A reader
+ *		checks each extent's generation after it has copied it: a value is never torn, at worst a
+ *		counted miss.
+ *		A body's table entry carries the hash of the head's key. A cleaner takes the body to
+ *		CLEANING first and only then looks for a linked head that lists it; found, it goes back to
+ *		SEALED. A writer, after publishing its head, looks at every body: exactly {SEALED, body, gen},
+ *		or it takes its own head away and starts anew. So no linked head keeps a reclaimed body, and
+ *		orphans (R10, R11) are found without asking who is alive.
+ * INVARIANTS	I13.
+ * FAILURE	R10 killed before the head is published, R11 after it was unlinked: orphans.
+ */
+#include "extent.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define STORE_TRIES 4
+
+static uint64_t extent_word(uint32_t seg, uint64_t gen)
+{
+	return (uint64_t)seg << EXTENT_SEG_SHIFT | (gen & EXTENT_GEN_MASK);
+}
+
+/* The body's segment word if it is still this extent's, else 0. */
+static uint64_t body_word(const struct larder *h, uint64_t extent, uint32_t *segp)
+{
+	uint64_t seg = extent >> EXTENT_SEG_SHIFT;
+	uint64_t w;
+
+	if (seg >= h->n_segs)
+		return 0;
+	*segp = (uint32_t)seg;
+	w = load_acquire(&h->segs[seg].word);
+	return seg_body(w) && (seg_gen(w) & EXTENT_GEN_MASK) == (extent & EXTENT_GEN_MASK) ? w : 0;
+}
+
+static void drop_body(struct larder *h, uint64_t extent)
+{
+	uint32_t seg;
+	uint64_t w = body_word(h, extent, &seg);
+
+	if (w == 0 || seg_state(w) != SEG_SEALED ||
+	    !segment_edge(h, seg, w, SEG_CLEANING, h->me, seg_gen(w)))
+		return; /* somebody else has it */
+	w = seg_make(SEG_CLEANING, true, h->me, seg_gen(w));
+	cas(&h->segs[seg].word, w, seg_make(SEG_LIMBO, false, 0, seg_gen(w) + 1));
+}
+
+/* The i-th extent of a head; its list is inside the item, which item_decode() has checked. */
+static uint64_t head_extent(const struct larder *h, const struct hit *hit, uint64_t i)
+{
+	uint64_t e;
+
+	copy_out(&e, item_value(h, hit->seg, hit->off, &hit->it) + i * 8, sizeof(e));
+	return e;
+}
+
+void extent_drop(struct larder *h, const struct hit *hit)
+{
+	uint64_t n = hit->it.vlen >> h->seg_shift;
+
+	for (uint64_t i = 0; i < n; i++)
+		drop_body(h, head_extent(h, hit, i));
+}
+
+bool extent_read(const struct larder *h, const struct hit *hit, void *dst, size_t room)
+{
+	uint64_t n = hit->it.vlen >> h->seg_shift;
+	uint64_t tail = hit->it.vlen & (h->seg_bytes - 1);
+	uint8_t *out = dst;
+
+	for (uint64_t i = 0; i < n; i++) {
+		uint64_t e = head_extent(h, hit, i);
+		size_t part = room < h->seg_bytes ? room : h->seg_bytes;
+		uint32_t seg;
+
+		if (body_word(h, e, &seg) == 0)
+			return false;
+		if (part != 0)
+			copy_out(out, seg_base(h, seg), part);
+		/* [S2] acquire fence, pairs with [S1] in segment.c */
+		fence_acquire();
+		if (body_word(h, e, &seg) == 0)
+			return false;
+		out += part;
+		room -= part;
+	}
+	if (room > tail)
+		room = tail;
+	if (room != 0)
+		copy_out(out, item_value(h, hit->seg, hit->off, &hit->it) + n * 8, room);
+	return true;
+}
+
+/* ------------------------------------------------------------------ storing */
+
+static int write_body(struct larder *h, const struct write *w, const uint8_t *bytes,
+		      uint64_t *extent)
+{
+	struct lease body = {.seg = NO_SEGMENT};
+	struct shm_table *t;
+	int r = segment_begin(h, &body, LEASE_BODY, h->seg_bytes);
+
+	if (r != 0)
+		return r;
+	t = &h->table[body.seg];
+	copy_in(seg_base(h, body.seg), bytes, h->seg_bytes);
+	/* relaxed: read by a cleaner after its CAS on the sealed word */
+	store_relaxed_u32(&t->fill, h->seg_bytes);
+	store_relaxed(&t->expiry, w->key.hash);
+	*extent = extent_word(body.seg, seg_gen(body.word));
+	segment_seal(h, &body);
+	segment_end(h);
+	return 0;
+}
+
+static void drop_bodies(struct larder *h, const uint64_t *list, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++)
+		drop_body(h, list[i]);
+}
+
+static int write_bodies(struct larder *h, const struct write *w, const uint8_t *value,
+			uint64_t *list, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		int r = write_body(h, w, value + (i << h->seg_shift), &list[i]);
+
+		if (r != 0) {
+			drop_bodies(h, list, i);
+			return r;
+		}
+	}
+	return 0;
+}
+
+static bool bodies_stand(const struct larder *h, const uint64_t *list, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		uint32_t seg;
+		uint64_t w = body_word(h, list[i], &seg);
+
+		if (w == 0 || seg_state(w) != SEG_SEALED)
+			return false;
+	}
+	return true;
+}
+
+/* Bodies, then the head. -EAGAIN also if a body was reclaimed before the head stood. */
+static int store_once(struct larder *h, struct write *w, const uint8_t *value, uint8_t *image)
+{
+	uint64_t n = w->vlen >> h->seg_shift;
+	uint64_t tail = w->vlen & (h->seg_bytes - 1);
+	uint64_t *list = (uint64_t *)(void *)image;
+	int r = write_bodies(h, w, value, list, n);
+
+	if (r != 0)
+		return r;
+	memcpy(image + n * 8, value + (n << h->seg_shift), tail);
+	w->value = image;
+	w->type = ITEM_EXTENTS;
+	r = write_run(h, w);
+	if (r != 0) {
+		drop_bodies(h, list, n);
+		return r;
+	}
+	if (bodies_stand(h, list, n))
+		return 0;
+	r = write_delete(h, &w->key, w->version);
+	drop_bodies(h, list, n);
+	return r < 0 ? r : -EAGAIN;
+}
+
+int extent_store(struct larder *h, struct write *w)
+{
+	const uint8_t *value = w->value;
+	uint64_t n = w->vlen >> h->seg_shift;
+	uint8_t *image = malloc(n * 8 + (w->vlen & (h->seg_bytes - 1)) + 8);
+	int r = -EAGAIN;
+
+	if (image == NULL)
+		return -ENOMEM;
+	for (int tries = 0; r == -EAGAIN && tries < STORE_TRIES; tries++)
+		r = store_once(h, w, value, image);
+	free(image);
+	return r;
+}
+
+/* ------------------------------------------------------------------ orphans */
+
+static bool head_lists(const struct larder *h, const struct hit *hit, uint64_t extent)
+{
+	uint64_t n = hit->it.vlen >> h->seg_shift;
+
+	for (uint64_t i = 0; i < n; i++)
+		if (head_extent(h, hit, i) == extent)
+			return hit_intact(h, hit);
+	return false;
+}
+
+static bool bucket_lists(struct larder *h, const struct key *k, bool alt, uint64_t extent,
+			 struct hit *head)
+{
+	struct shm_bucket *b = index_locate(h, alt ? k->hash2 : k->hash);
+
+	for (unsigned i = 0; b != NULL && i < SHM_WORDS; i++) {
+		uint64_t word = load_acquire(&b->word[i]);
+
+		if ((word & SLOT_MATCH_MASK) != key_pattern(k, alt) ||
+		    index_load(h, word, head) != FIND_HIT || head->it.type != ITEM_EXTENTS ||
+		    !head_lists(h, head, extent))
+			continue;
+		head->bucket = b;
+		head->i = i;
+		return true;
+	}
+	return false;
+}
+
+bool extent_linked(struct larder *h, uint32_t seg, uint64_t gen, struct hit *head)
+{
+	struct key k = {.hash = load_relaxed(&h->table[seg].expiry)};
+	uint64_t extent = extent_word(seg, gen);
+
+	k.tag = hash_tag(k.hash, h->bucket_mask0);
+	k.hash2 = k.hash ^ hash_spread(k.tag, h->bucket_mask0);
+	return bucket_lists(h, &k, false, extent, head) || bucket_lists(h, &k, true, extent, head);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * hash.h - the hash of a key, and what the index derives from it
+ *
+ * XXH3-64 (Yann Collet, BSD-2; compiled in), seeded per region against hash flooding, with the
+ * namespace mixed into the seed. The tag's low 3 bits are the hash bits above the level-0 bucket
+ * number, so that a bucket can be split by what its words carry (layout.h 6).
+ */
+#ifndef LARDER_HASH_H
+#define LARDER_HASH_H
+
+#include <stdint.h>
+
+#define XXH_INLINE_ALL
+#define XXH_STATIC_LINKING_ONLY
+#include <xxhash.h>
+
+#define NAMESPACE_MIX 0x9E3779B97F4A7C15ULL
+
+static inline uint64_t hash_seed(uint64_t region_seed, uint16_t ns)
+{
+	return region_seed ^ (uint64_t)ns * NAMESPACE_MIX;
+}
+
+static inline uint64_t hash_key(uint64_t seed, const void *key, size_t klen)
+{
+	return XXH3_64bits_withSeed(key, klen, seed);
+}
+
+static inline uint32_t hash_tag(uint64_t hash, uint64_t mask0)
+{
+	unsigned shift = (unsigned)__builtin_popcountll(mask0);
+
+	return (uint32_t)(hash >> shift & 7) | (uint32_t)(hash >> 55) << 3;
+}
+
+/* What is xored onto the hash to find the second bucket: never 0 in the level-0 bits. */
+static inline uint64_t hash_spread(uint32_t tag, uint64_t mask0)
+{
+	/* the finalizer of MurmurHash3, on tag + 1 */
+	uint64_t x = ((uint64_t)tag + 1) * 0xff51afd7ed558ccdULL;
+
+	x ^= x >> 32;
+	return (x & mask0) != 0 ? x : x | 1;
+}
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * policy_lru.c - least recently used, by recency ticks
+ *
+ * A tick is 1/64 of the time in which the cache's segments are all leased once. Each entry of the
+ * index carries the tick of its last use. Items of a victim that are older than KEEP of all items go;
+ * the others are moved. Segments come up for cleaning oldest first, so an item is asked about once a
+ * turn, and what was not used for about 0.7 turns is dropped: exact LRU to within that resolution.
+ */
+#include "policy.h"
+
+#define SAMPLE_BUCKETS 64
+#define SAMPLE_MIN 32
+#define KEEP 70 /* per cent of the items are newer than the cutoff */
+
+uint8_t policy_cutoff(struct larder *h)
+{
+	uint16_t count[256] = {0};
+	struct shm_bucket *b[SAMPLE_BUCKETS];
+	unsigned n = 0, below = 0, age = 0;
+
+	for (unsigned s = 0; s < SAMPLE_BUCKETS; s++) {
+		uint64_t hash = (uint64_t)handle_random(h) << 24 ^ handle_random(h);
+
+		b[s] = index_hinted(h, hash);
+		__builtin_prefetch(b[s]);
+	}
+	for (unsigned s = 0; s < SAMPLE_BUCKETS; s++) {
+		for (unsigned i = 0; i < SHM_WORDS; i++) {
+			if (slot_kind(load_relaxed(&b[s]->word[i])) != SLOT_COMMITTED)
+				continue;
+			count[policy_age(h, b[s], i)]++;
+			n++;
+		}
+	}
+	if (n < SAMPLE_MIN)
+		return 255;
+	while (age < 255 && (below += count[age]) * 100 < n * KEEP)
+		age++;
+	return (uint8_t)(age == 0 ? 1 : age);
+}

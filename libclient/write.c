@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * write.c - replacing, inserting and removing keys
+ *
+ * DESIGN	A round: enter the frame (segment.c), find the key.
+ *		*Found*: announce the old item's segment in H1 and see the word again: from here on that word
+ *		cannot disappear and come back, however long this process sleeps. Build the new item in own
+ *		memory, CAS(old word -> new word).
+ *		*Not found*: two-phase insert. Survey both buckets (kill unfinished inserts and stale words of
+ *		this key), CAS(EMPTY -> PENDING mine), survey again, CAS(PENDING mine -> COMMITTED mine). In the
+ *		second survey a committed word of the key, or a PENDING one in a lower position (home before
+ *		second bucket), makes this insert withdraw; a PENDING one in a higher position is killed, and
+ *		where that CAS fails the entry is read again. PENDING is invisible to readers and anybody may
+ *		kill it: a stopped inserter blocks nobody, and its late commit fails.
+ * INVARIANTS	I6, I7, I8. Overflow is counted up before an alt word is placed.
+ *		Memory that a word named, if only for a moment, is not written again in this incarnation.
+ * CONCURRENCY	label  store                           load                      orders
+ *		P1/A1  publishing CAS                  index_examine()           item bytes -> word
+ *		H1/H2  hazard_clear                    hazard_scan               use of the old item -> reuse
+ * FAILURE	R2 before the CAS: dead bytes. R3 between the two CASes of an insert. R4, R5 around the overflow
+ *		count. R6 after the publishing CAS: the change is made.
+ */
+#include "write.h"
+
+#include "extent.h"
+#include "hazard.h"
+#include "ns.h"
+
+#define AGAIN 0x7fff /* inside this file: another round */
+#define BOTH (2 * SHM_WORDS)
+#define NOWHERE BOTH
+#define PENDING_SPINS 64 /* about 200 ns: a live inserter is done by then */
+
+static void back_off(struct larder *h, int round)
+{
+	unsigned n = round < 6 ? (unsigned)round : 6;
+	unsigned spins = (1u << n) + (handle_random(h) & ((1u << n) - 1));
+
+#ifndef LARDER_SIM
+	while (spins-- > 0)
+#if defined(__x86_64__)
+		__builtin_ia32_pause();
+#else
+		fence_compiler();
+#endif
+#else
+	(void)spins;
+#endif
+}
+
+bool write_protect(struct larder *h, const struct hit *hit)
+{
+	hazard_set(h, &h->slot->h1, (uint64_t)hit->seg + 1);
+	return LIKELY(load_acquire(&hit->bucket->word[hit->i]) == hit->word && hit_intact(h, hit));
+}
+
+void write_account_out(struct larder *h, const struct hit *hit)
+{
+	segment_dead(h, hit->seg, hit->it.bytes);
+	stat_add(h, STAT_items_out, 1);
+	stat_add(h, STAT_bytes_out, hit->it.klen + hit->it.vlen);
+}
+
+/* ------------------------------------------------------------------ building the item */
+
+static void plan_item(struct larder *h, struct write *w)
+{
+	struct item *it = &w->item;
+
+	it->klen = w->key.len;
+	it->vlen = w->vlen;
+	it->type = w->type;
+	it->ns = w->key.ns;
+	it->uflags = w->uflags;
+	it->expiry = w->expiry;
+	it->stamp = w->stamp;
+	it->check = item_check(w->key.hash, it->klen, it->vlen);
+	item_layout(h, it, false);
+}
+
+/* Return: 0; AGAIN the lease is too small, w->need is set; -E2BIG. */
+static int build(struct larder *h, struct write *w)
+{
+	struct lease *lease = &h->lease;
+	uint8_t *p = seg_base(h, lease->seg) + lease->off;
+
+	plan_item(h, w);
+	if (UNLIKELY(w->item.bytes > write_piece_max(h)))
+		return -E2BIG;
+	if (UNLIKELY(lease->off + w->item.bytes > h->seg_bytes)) {
+		w->need = w->item.bytes;
+		return AGAIN;
+	}
+	item_encode(p, &w->item);
+	copy_in(p + w->item.off_key, w->key.data, w->key.len);
+	if (w->item.stored != 0)
+		copy_in(p + w->item.off_key + w->key.len, w->value, w->item.stored);
+	segment_cover(h, lease, w->item.bytes, w->expiry);
+	w->word =
+		slot_make(false, w->key.tag, seg_gen(lease->word),
+			  ((uint64_t)lease->seg << h->place_shift) + (lease->off >> h->unit_shift),
+			  (w->item.bytes + SHM_LINE - 1) / SHM_LINE);
+	w->version = lease_version(h, lease, lease->off);
+	return 0;
+}
+
+static void account_in(struct larder *h, const struct write *w)
+{
+	segment_commit(&h->lease, w->item.bytes);
+	stat_add(h, STAT_items_in, 1);
+	stat_add(h, STAT_bytes_in, w->item.klen + w->item.vlen);
+}
+
+/* Memory that was placed and taken back. */
+static void abandon(struct larder *h, const struct write *w)
+{
+	segment_commit(&h->lease, w->item.bytes);
+	segment_dead(h, h->lease.seg, w->item.bytes);
+}
+
+/* Was there a flush since this item's stamp or lease? Then it was born flushed: do it again. */
+static bool flushed_meanwhile(const struct larder *h, const struct write *w)
+{
+	return UNLIKELY(item_flushed(h, &w->item, h->lease.epoch));
+}
+
+static int published(struct larder *h, struct write *w)
+{
+	bool again = flushed_meanwhile(h, w);
+
+	account_in(h, w);
+	segment_end(h);
+	return again ? AGAIN : 0;
+}
+
+/* ------------------------------------------------------------------ the key is there */
+
+static int replace(struct larder *h, struct write *w, struct hit *hit)
+{
+	const struct hit *old;
+	uint64_t word;
+	int r;
+
+	if (!write_protect(h, hit))
+		return AGAIN;
+	old = item_current(h, &hit->it, hit->epoch) ? hit : NULL;
+	r = w->decide(h, w, old);
+	if (r != WRITE_PUBLISH)
+		return r;
+	if (w->depends && old != NULL) {
+		w->stamp = hit->it.stamp;
+		if (w->key.ns == 0 && hit->epoch != h->lease.epoch) {
+			segment_seal(h, &h->lease);
+			return AGAIN;
+		}
+	}
+	r = build(h, w);
+	if (UNLIKELY(r != 0))
+		return r;
+	word = w->word | (hit->word & SLOT_ALT);
+	if (UNLIKELY(!handle_alive(h)))
+		return -EAGAIN;
+	/* [P1] release, pairs with [A1] in index_examine(): the item's bytes before its word */
+	if (UNLIKELY(!cas(&hit->bucket->word[hit->i], hit->word, word)))
+		return AGAIN;
+	index_recent(h, hit->bucket, hit->i);
+	if (UNLIKELY(hit->it.type == ITEM_EXTENTS && !w->keep_bodies))
+		extent_drop(h, hit);
+	write_account_out(h, hit);
+	return published(h, w);
+}
+
+/* ------------------------------------------------------------------ the key is not there */
+
+/* Both buckets of a key; position 0..6 home, 7..13 second. */
+struct survey {
+	struct shm_bucket *bucket[2];
+	uint64_t low[2];
+	unsigned empty;	 /* first EMPTY position, home before second; NOWHERE */
+	bool locked_out; /* an entry that matters could not be read in peace: look again */
+};
+
+enum survey_result { SURVEY_NONE, SURVEY_FOUND, SURVEY_WITHDRAW, SURVEY_AGAIN };
+
+static uint64_t word_at(const struct survey *s, unsigned pos)
+{
+	return load_acquire(&s->bucket[pos / SHM_WORDS]->word[pos % SHM_WORDS]);
+}
+
+static bool survey_unlink(struct larder *h, const struct survey *s, unsigned pos, uint64_t word)
+{
+	return index_unlink(h, s->bucket[pos / SHM_WORDS], pos % SHM_WORDS, word,
+			    s->low[pos / SHM_WORDS]);
+}
+
+/* A PENDING word of this key at @pos. @self: this handle's own position, NOWHERE in a first survey. */
+static enum survey_result meet_pending(struct larder *h, struct survey *s, unsigned pos,
+				       unsigned self, uint64_t word)
+{
+	if (self != NOWHERE && pos < self)
+		return SURVEY_WITHDRAW;
+	if (self == NOWHERE) {
+		for (int i = 0; i < PENDING_SPINS; i++)
+			if (word_at(s, pos) != word)
+				return SURVEY_AGAIN;
+	}
+	if (!survey_unlink(h, s, pos, word))
+		return SURVEY_AGAIN; /* read that entry again */
+	stat_add(h, STAT_pending_killed, 1);
+	return SURVEY_NONE;
+}
+
+/* One entry. SURVEY_AGAIN: it must be read again. */
+static enum survey_result survey_entry(struct larder *h, const struct key *k, struct survey *s,
+				       unsigned pos, unsigned self)
+{
+	uint64_t word = word_at(s, pos);
+	bool alt = pos >= SHM_WORDS;
+	struct hit hit;
+	enum find f;
+
+	if (slot_frozen(word) || slot_kind(word) == SLOT_VIRGIN) {
+		s->locked_out = true;
+		return SURVEY_AGAIN;
+	}
+	if (slot_kind(word) == SLOT_EMPTY) {
+		s->empty = s->empty == NOWHERE ? pos : s->empty;
+		return SURVEY_NONE;
+	}
+	if (pos == self || slot_tag(word) != k->tag || slot_alt(word) != alt)
+		return SURVEY_NONE;
+	f = index_examine(h, k, word, &hit);
+	if (f == FIND_RETRY)
+		return SURVEY_AGAIN;
+	if (f == FIND_HIT)
+		return slot_kind(word) == SLOT_COMMITTED ? SURVEY_FOUND
+							 : meet_pending(h, s, pos, self, word);
+	if (word_fresh(word, hit.seg_word))
+		return SURVEY_NONE; /* another key with this tag */
+	if (!survey_unlink(h, s, pos, word))
+		return SURVEY_AGAIN;
+	stat_add(h, STAT_stale_cleared, 1);
+	s->empty = s->empty == NOWHERE ? pos : s->empty;
+	return SURVEY_NONE;
+}
+
+/*
+ * Look at every entry that may hold this key. The overflow count is read after the home was; without
+ * words in the second bucket it is looked at only for room (@need_room).
+ */
+static enum survey_result survey(struct larder *h, const struct key *k, struct survey *s,
+				 unsigned self, bool need_room)
+{
+	s->empty = NOWHERE;
+	s->locked_out = false;
+	for (unsigned pos = 0; pos < BOTH; pos++) {
+		enum survey_result r = SURVEY_AGAIN;
+
+		if (pos == SHM_WORDS && !overflow_any(s->bucket[0]) &&
+		    (!need_room || s->empty != NOWHERE))
+			break;
+		for (int tries = 0; r == SURVEY_AGAIN && tries < READ_ROUNDS && !s->locked_out;
+		     tries++)
+			r = survey_entry(h, k, s, pos, self);
+		if (r != SURVEY_NONE)
+			return r;
+	}
+	return SURVEY_NONE;
+}
+
+static bool survey_locate(struct larder *h, const struct key *k, struct survey *s)
+{
+	s->bucket[0] = index_locate(h, k->hash);
+	s->bucket[1] = index_locate(h, k->hash2);
+	s->low[0] = k->hash & h->bucket_mask0;
+	s->low[1] = k->hash2 & h->bucket_mask0;
+	return s->bucket[0] != NULL && s->bucket[1] != NULL;
+}
+
+/* The least recent committed entry of both buckets. */
+static unsigned oldest_entry(const struct larder *h, const struct survey *s)
+{
+	uint8_t tick = (uint8_t)load_relaxed_u32(&h->hdr->tick);
+	unsigned best = NOWHERE;
+	int best_age = -1;
+
+	for (unsigned pos = 0; pos < BOTH; pos++) {
+		int age = (uint8_t)(tick -
+				    load_relaxed_u8(
+					    &s->bucket[pos / SHM_WORDS]->recency[pos % SHM_WORDS]));
+
+		if (age > best_age && (word_at(s, pos) & SLOT_FROZEN) == 0 &&
+		    slot_kind(word_at(s, pos)) == SLOT_COMMITTED) {
+			best = pos;
+			best_age = age;
+		}
+	}
+	return best;
+}
+
+/* Both buckets are full and the index may not grow: the least recent of the 14 makes room. */
+static uint64_t evict_for_room(struct larder *h, const struct survey *s, unsigned *pos,
+			       struct hit *victim)
+{
+	uint64_t word;
+
+	*pos = oldest_entry(h, s);
+	if (*pos == NOWHERE)
+		return 0;
+	word = word_at(s, *pos);
+	if (slot_kind(word) != SLOT_COMMITTED || index_load(h, word, victim) != FIND_HIT)
+		return 0;
+	victim->bucket = s->bucket[*pos / SHM_WORDS];
+	victim->i = *pos % SHM_WORDS;
+	return write_protect(h, victim) ? word : 0;
+}
+
+static void account_evicted(struct larder *h, const struct survey *s, unsigned pos,
+			    const struct hit *victim)
+{
+	if (slot_alt(victim->word))
+		overflow_down(h, victim->word, s->low[pos / SHM_WORDS]);
+	if (victim->it.type == ITEM_EXTENTS)
+		extent_drop(h, victim);
+	stat_add(h, STAT_evicted_index, 1);
+	stat_add(h, STAT_evicted_bytes, victim->it.klen + victim->it.vlen);
+	write_account_out(h, victim);
+	hazard_clear(&h->slot->h1);
+}
+
+/* Phase one: PENDING mine at s->empty, or where the least recent entry was. Return: the position. */
+static unsigned place_pending(struct larder *h, const struct write *w, struct survey *s)
+{
+	struct hit victim = {.bucket = NULL};
+	uint64_t expected = SLOT_EMPTY_WORD;
+	unsigned pos = s->empty;
+	uint64_t pending;
+
+	if (pos == NOWHERE) {
+		if (split_on_demand(h, w->key.hash) || split_on_demand(h, w->key.hash2))
+			return NOWHERE;
+		expected = evict_for_room(h, s, &pos, &victim);
+		if (expected == 0)
+			return NOWHERE;
+	}
+	if (pos >= SHM_WORDS && !overflow_up(s->bucket[0]))
+		return NOWHERE;
+	pending = slot_with_kind(w->word, SLOT_PENDING) | (pos >= SHM_WORDS ? SLOT_ALT : 0);
+	if (!cas(&s->bucket[pos / SHM_WORDS]->word[pos % SHM_WORDS], expected, pending)) {
+		if (pos >= SHM_WORDS)
+			overflow_down(h, pending, s->low[1]);
+		return NOWHERE;
+	}
+	if (expected != SLOT_EMPTY_WORD)
+		account_evicted(h, s, pos, &victim);
+	return pos;
+}
+
+/* Phase two. Return: the item is linked. */
+static bool commit_pending(struct larder *h, const struct write *w, struct survey *s, unsigned pos)
+{
+	struct shm_bucket *b = s->bucket[pos / SHM_WORDS];
+	uint64_t word = w->word | (pos >= SHM_WORDS ? SLOT_ALT : 0);
+	uint64_t pending = slot_with_kind(word, SLOT_PENDING);
+
+	if (survey(h, &w->key, s, pos, false) != SURVEY_NONE) {
+		survey_unlink(h, s, pos, pending);
+		return false;
+	}
+	/* [P1] release, pairs with [A1] in index_examine(): the item's bytes before its word */
+	if (!handle_alive(h) || !cas(&b->word[pos % SHM_WORDS], pending, word))
+		return false;
+	index_recent(h, b, pos % SHM_WORDS);
+	return true;
+}
+
+static int insert(struct larder *h, struct write *w)
+{
+	struct survey s;
+	unsigned pos;
+	int r;
+
+	if (!survey_locate(h, &w->key, &s) || survey(h, &w->key, &s, NOWHERE, true) != SURVEY_NONE)
+		return AGAIN;
+	r = w->decide(h, w, NULL);
+	if (r != WRITE_PUBLISH)
+		return r;
+	r = build(h, w);
+	if (UNLIKELY(r != 0))
+		return r;
+	if (UNLIKELY(!handle_alive(h)))
+		return -EAGAIN;
+	pos = place_pending(h, w, &s);
+	if (pos == NOWHERE)
+		return AGAIN;
+	if (commit_pending(h, w, &s, pos))
+		return published(h, w);
+	abandon(h, w);
+	return AGAIN;
+}
+
+/* ------------------------------------------------------------------ rounds */
+
+static int write_round(struct larder *h, struct write *w)
+{
+	struct hit hit;
+	int r;
+
+	/* Loaded before the key is looked at: a flush that begins later makes this round's item old. */
+	w->stamp = w->key.ns != 0 ? load_acquire(&h->hdr->flush_seq) : 0;
+	r = segment_begin(h, &h->lease, LEASE_ITEMS, w->need);
+	if (UNLIKELY(r != 0))
+		return r;
+	switch (index_find_write(h, &w->key, &hit)) {
+	case FIND_HIT:
+		r = replace(h, w, &hit);
+		break;
+	case FIND_NONE:
+		r = insert(h, w);
+		break;
+	case FIND_RETRY:
+		r = AGAIN;
+		break;
+	}
+	if (LIKELY(handle_alive(h)))
+		segment_end(h);
+	return r;
+}
+
+int write_run(struct larder *h, struct write *w)
+{
+	/* Enough for the extensions; a derived item that is larger asks again. */
+	w->need = w->key.len + w->vlen + 64;
+	if (w->need > write_piece_max(h))
+		w->need = write_piece_max(h);
+	for (int round = 0; round < WRITE_ROUNDS; round++) {
+		int r = write_round(h, w);
+
+		if (LIKELY(r != AGAIN))
+			return r;
+		stat_add(h, STAT_retries, 1);
+		back_off(h, round);
+	}
+	return -EAGAIN;
+}
+
+/* ------------------------------------------------------------------ delete */
+
+static int delete_found(struct larder *h, struct hit *hit, uint64_t want_version, uint64_t low)
+{
+	bool current;
+
+	if (!write_protect(h, hit))
+		return AGAIN;
+	current = item_current(h, &hit->it, hit->epoch);
+	if (current && want_version != 0 && hit->it.version != want_version)
+		return LARDER_EXISTS;
+	if (!handle_alive(h))
+		return -EAGAIN;
+	if (!index_unlink(h, hit->bucket, hit->i, hit->word, low))
+		return AGAIN;
+	if (hit->it.type == ITEM_EXTENTS)
+		extent_drop(h, hit);
+	write_account_out(h, hit);
+	return current ? 0 : LARDER_MISS;
+}
+
+static int delete_round(struct larder *h, const struct key *k, uint64_t want_version)
+{
+	struct survey s;
+	struct hit hit;
+	int r;
+
+	switch (index_find_write(h, k, &hit)) {
+	case FIND_HIT:
+		r = delete_found(h, &hit, want_version,
+				 (slot_alt(hit.word) ? k->hash2 : k->hash) & h->bucket_mask0);
+		if (LIKELY(handle_alive(h)))
+			hazard_clear(&h->slot->h1);
+		return r;
+	case FIND_RETRY:
+		return AGAIN;
+	case FIND_NONE:
+		break;
+	}
+	if (!survey_locate(h, k, &s) || survey(h, k, &s, NOWHERE, false) != SURVEY_NONE)
+		return AGAIN;
+	return LARDER_MISS;
+}
+
+int write_delete(struct larder *h, const struct key *k, uint64_t want_version)
+{
+	for (int round = 0; round < WRITE_ROUNDS; round++) {
+		int r = delete_round(h, k, want_version);
+
+		if (LIKELY(r != AGAIN))
+			return r;
+		stat_add(h, STAT_retries, 1);
+		back_off(h, round);
+	}
+	return -EAGAIN;
+}
