@@ -45,7 +45,7 @@ static struct larder *open_handle(unsigned flags)
 }
 
 /* One call that looks, as if the last try were long ago. */
-static int look_now(struct larder *h)
+static int look_once(struct larder *h)
 {
 	int r;
 
@@ -54,6 +54,18 @@ static int look_now(struct larder *h)
 	r = handle_enter(h);
 	if (r == 0)
 		handle_leave(h);
+	return r;
+}
+
+/* On a busy machine an answer may come later than the look that asked for it. */
+static int look_now(struct larder *h)
+{
+	int r = look_once(h);
+
+	for (unsigned i = 0; i < 5000 && h->attachment->pending >= 0; i++) {
+		usleep(1000);
+		r = look_once(h);
+	}
 	return r;
 }
 
@@ -288,10 +300,10 @@ static void test_late_answer_is_picked_up(void **state)
 	hellos = fake_count(&fake, &fake.hellos);
 	pthread_mutex_lock(&fake.lock);
 	start = clock_coarse_ms();
-	assert_int_equal(look_now(h), 0);
+	assert_int_equal(look_once(h), 0);
 	assert_in_range(clock_coarse_ms() - start, 0, 100);
 	assert_true(at->pending >= 0);
-	assert_int_equal(look_now(h), 0);
+	assert_int_equal(look_once(h), 0);
 	pthread_mutex_unlock(&fake.lock);
 	assert_true(fake_wait(&fake, &fake.hellos, hellos + 1));
 	assert_int_equal(look_now(h), 0);
