@@ -137,6 +137,8 @@ static struct bars_figure *bars_new_figure(struct bars *bars, const char *id)
 	struct bars_figure *figure = &bars->figure[bars->n++];
 
 	*figure = (struct bars_figure){.id = id, .figure = NAN, .low = NAN, .high = NAN};
+	memcpy(figure->detail, bars->detail, sizeof(figure->detail));
+	bars->detail[0] = '\0';
 	for (unsigned i = 0; i < BARS_N; i++) {
 		if (strcmp(bars_limits[i].id, id) != 0)
 			continue;

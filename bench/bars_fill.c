@@ -102,7 +102,7 @@ struct fill_outcome {
 static int fill_once(const struct bars *bars, uint32_t vlen, bool is_churn,
 		     struct fill_outcome *out)
 {
-	struct counters counters;
+	struct counters counters = {0};
 	struct larder_info info;
 	struct larder *cache;
 	struct spawn spawn;
@@ -116,14 +116,13 @@ static int fill_once(const struct bars *bars, uint32_t vlen, bool is_churn,
 	window = is_churn ? info.region_bytes / (FILL_KEY + vlen) * 8 / 10 : 0;
 	if (r == 0)
 		r = fill_store(cache, n, vlen, window);
-	if (r == 0)
-		r = counters_read(cache, &counters);
 	if (r == 0) {
 		double region = (double)info.region_bytes;
 
+		out->found = (double)(fill_probe(cache, n) * (FILL_KEY + vlen)) / region;
+		r = counters_read(cache, &counters); /* after the probe: the cleaner has gone on */
 		out->counted = (double)counters.live_bytes / region;
 		out->item_bytes = region / (double)counters.live_items;
-		out->found = (double)(fill_probe(cache, n) * (FILL_KEY + vlen)) / region;
 	}
 	if (r != 0)
 		fprintf(stderr, "larder-bench: filling the region: %s\n", larder_strerror(r));
@@ -260,7 +259,13 @@ static int meta_put_plain(struct larder *cache, uint64_t id)
 	return larder_set(cache, key, FILL_KEY, fill_value, META_VALUE, 0);
 }
 
-/* Stores until the cache evicts. @usedp: all memory that is in use then, whatever for. */
+/* Has the region been full, as far as room for items goes? */
+static bool meta_is_full(const struct counters *counters)
+{
+	return counters->evictions > counters->evictions_index;
+}
+
+/* Stores until the cache evicts for room. @usedp: all memory that was in use, whatever for. */
 static int meta_fill(struct larder *cache, int (*put)(struct larder *, uint64_t), uint64_t *usedp,
 		     struct counters *counters)
 {
@@ -277,9 +282,8 @@ static int meta_fill(struct larder *cache, int (*put)(struct larder *, uint64_t)
 		r = larder_info(cache, &info);
 		if (r == 0)
 			r = counters_read(cache, counters);
-		if (r == 0 && counters->evictions == 0)
-			*usedp = info.committed_bytes - info.n_free_segments * info.segment_bytes;
-	} while (r == 0 && counters->evictions == 0);
+		*usedp = info.committed_bytes - info.n_free_segments * info.segment_bytes;
+	} while (r == 0 && !meta_is_full(counters));
 	return r;
 }
 
@@ -308,8 +312,10 @@ static void meta_once(struct bars *bars, const char *id, bool is_full)
 		return;
 	}
 	bars_sample(&samples, (double)(used - counters.live_bytes) / (double)counters.live_items);
-	bars_report(bars, id, &samples, "%llu items when the first one was evicted",
-		    (unsigned long long)counters.live_items);
+	bars_report(bars, id, &samples,
+		    "%llu items when the region became full; %llu left before for want of index",
+		    (unsigned long long)counters.live_items,
+		    (unsigned long long)counters.evictions_index);
 }
 
 void bars_meta(struct bars *bars)

@@ -15,6 +15,11 @@
 #define REPLAY_SUFFIX ".oracleGeneral.zst"
 #define REPLAY_TRACES 64
 
+struct replay_points {
+	struct bars_samples samples;
+	uint64_t n_bad; /* wrong values and failed calls: no figure */
+};
+
 static int replay_is_trace(const struct dirent *entry)
 {
 	size_t n = strlen(entry->d_name), suffix = strlen(REPLAY_SUFFIX);
@@ -24,7 +29,7 @@ static int replay_is_trace(const struct dirent *entry)
 
 /* One trace at one size. Return: points; the sample is added and the detail line written. */
 static int replay_point(struct bars *bars, const struct trace *trace, const char *name,
-			double percent, bool is_alone, struct bars_samples *points)
+			double percent, bool is_alone, struct replay_points *points)
 {
 	struct replay_spec spec = {
 		.trace = trace,
@@ -41,13 +46,14 @@ static int replay_point(struct bars *bars, const struct trace *trace, const char
 
 	if (r < 0)
 		return r;
-	if (result.wrong || result.errors) {
-		fprintf(stderr, "larder-bench: %s: %llu wrong values, %llu errors\n", name,
-			(unsigned long long)result.wrong, (unsigned long long)result.errors);
-		return -1;
-	}
+	if (result.wrong || result.errors)
+		bars_detail(bars, "    %-14.*s %3g %%: %llu wrong values, %llu errors (%s)",
+			    (int)(strlen(name) - strlen(REPLAY_SUFFIX)), name, percent,
+			    (unsigned long long)result.wrong, (unsigned long long)result.errors,
+			    larder_strerror(result.first_error));
+	points->n_bad += result.wrong + result.errors;
 	above = 100 * (result.miss_ratio - result.lru);
-	bars_sample(points, above);
+	bars_sample(&points->samples, above);
 	bars_detail(bars,
 		    "    %-14.*s %3g %%: miss %.4f, lru %.4f (%+.2f), s3fifo %.4f; whole region: "
 		    "lru %.4f, s3fifo %.4f; live %.1f of %.1f MiB",
@@ -58,7 +64,7 @@ static int replay_point(struct bars *bars, const struct trace *trace, const char
 }
 
 static int replay_trace(struct bars *bars, const char *name, bool is_alone,
-			struct bars_samples *points)
+			struct replay_points *points)
 {
 	static const double all[] = {1, 10, 30}, quick[] = {10};
 	bool is_quick = bars_quick(bars);
@@ -81,7 +87,7 @@ static int replay_trace(struct bars *bars, const char *name, bool is_alone,
 }
 
 /* Return: the number of traces measured; 0 if there are none; < 0 an error. */
-static int replay_traces(struct bars *bars, bool is_alone, struct bars_samples *points)
+static int replay_traces(struct bars *bars, bool is_alone, struct replay_points *points)
 {
 	struct dirent **entries;
 	int n, done = 0, r = 0;
@@ -102,32 +108,45 @@ static int replay_traces(struct bars *bars, bool is_alone, struct bars_samples *
 	return r ? r : done;
 }
 
+/* Why there is no figure; NULL if there is one. */
+static const char *replay_why_not(int n_traces, const struct replay_points *points)
+{
+	if (n_traces == 0)
+		return "no traces: give a directory with --traces";
+	if (n_traces < 0)
+		return "a trace could not be replayed";
+	return points->n_bad ? "wrong values or failed calls" : NULL;
+}
+
 void bars_lru(struct bars *bars)
 {
-	struct bars_samples worst = {.is_worst = true}, mean = {.n = 0};
+	struct replay_points worst = {.samples = {.is_worst = true}};
+	struct bars_samples mean = {.n = 0};
 	double sum = 0;
 	int n = replay_traces(bars, false, &worst);
+	const char *why = replay_why_not(n, &worst);
 
-	if (n == 0) {
-		bars_missing(bars, "lru", "no traces: give a directory with --traces");
-		bars_missing(bars, "lru-mean", "no traces: give a directory with --traces");
-	}
-	if (n <= 0)
+	if (why) {
+		bars_missing(bars, "lru", why);
+		bars_missing(bars, "lru-mean", why);
 		return;
-	for (unsigned i = 0; i < worst.n; i++)
-		sum += worst.value[i];
-	bars_sample(&mean, sum / worst.n);
-	bars_report(bars, "lru", &worst, "%u points of %d traces", worst.n, n);
+	}
+	for (unsigned i = 0; i < worst.samples.n; i++)
+		sum += worst.samples.value[i];
+	bars_sample(&mean, sum / worst.samples.n);
+	bars_report(bars, "lru", &worst.samples, "%u points of %d traces", worst.samples.n, n);
 	bars_report(bars, "lru-mean", &mean, NULL);
 }
 
 void bars_lru_alone(struct bars *bars)
 {
-	struct bars_samples worst = {.is_worst = true};
+	struct replay_points worst = {.samples = {.is_worst = true}};
 	int n = replay_traces(bars, true, &worst);
+	const char *why = replay_why_not(n, &worst);
 
-	if (n == 0)
-		bars_missing(bars, "lru-alone", "no traces: give a directory with --traces");
-	if (n > 0)
-		bars_report(bars, "lru-alone", &worst, "%u points of %d traces", worst.n, n);
+	if (why)
+		bars_missing(bars, "lru-alone", why);
+	else
+		bars_report(bars, "lru-alone", &worst.samples, "%u points of %d traces",
+			    worst.samples.n, n);
 }

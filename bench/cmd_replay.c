@@ -159,8 +159,9 @@ static void replay_text(const struct replay_options *o, const struct replay_resu
 	printf("  live %.1f MiB at the peak, %llu evictions, %.0f requests/s\n",
 	       (double)result->live_bytes / 1048576, (unsigned long long)result->evictions,
 	       (double)result->requests / result->seconds);
-	printf("  %llu wrong values, %llu errors\n", (unsigned long long)result->wrong,
-	       (unsigned long long)result->errors);
+	printf("  %llu wrong values, %llu errors%s%s\n", (unsigned long long)result->wrong,
+	       (unsigned long long)result->errors, result->errors ? ", the first one: " : "",
+	       result->errors ? larder_strerror(result->first_error) : "");
 }
 
 static int replay_run(const struct replay_options *o)

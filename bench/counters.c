@@ -52,5 +52,6 @@ int counters_read(struct larder *cache, struct counters *counters)
 	counters->live_bytes = counters_difference(bytes_in, bytes_out);
 	counters->live_items = counters_difference(items_in, items_out);
 	counters->evictions = evicted + evicted_index;
+	counters->evictions_index = evicted_index;
 	return 0;
 }

@@ -10,7 +10,8 @@
 struct counters {
 	uint64_t live_bytes; /* keys and values that are linked now */
 	uint64_t live_items;
-	uint64_t evictions; /* all causes */
+	uint64_t evictions;	  /* all causes */
+	uint64_t evictions_index; /* of them, for want of room in the index and not in the region */
 };
 
 /* Return: 0; as larder_stats(); -ENODATA the library has no such counters. */

@@ -192,6 +192,12 @@ static void replay_references(const struct replay *replay)
 
 /* ---------------------------------------------------------------- the cache */
 
+static void replay_error(struct replay *replay, int error)
+{
+	if (replay->result->errors++ == 0)
+		replay->result->first_error = error;
+}
+
 /* Return: 1 on a miss, 0 on a hit. */
 static unsigned replay_request(struct replay *replay, struct larder *cache, uint64_t id,
 			       uint32_t size)
@@ -208,11 +214,11 @@ static unsigned replay_request(struct replay *replay, struct larder *cache, uint
 		return 0;
 	}
 	if (r != LARDER_MISS)
-		replay->result->errors++;
+		replay_error(replay, r);
 	keyval_value(replay->value, size, id, 1);
 	r = larder_set(cache, key, sizeof(key), replay->value, size, 0);
 	if (r != LARDER_OK)
-		replay->result->errors++;
+		replay_error(replay, r);
 	return 1;
 }
 

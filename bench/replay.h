@@ -35,6 +35,7 @@ struct replay_result {
 	uint64_t clamped;    /* distinct requests whose value was cut to the cache's maximum */
 	uint64_t evictions;
 	uint64_t wrong, errors;
+	int first_error;
 	double seconds;
 	double miss_ratio;		  /* NAN when not measured, as below */
 	double lru, s3fifo;		  /* given live_bytes */
