@@ -241,15 +241,15 @@ $(FUZZERS): $(OUT)/%: $(OBJ)/%.o $(OUT)/tests/libcommon.a $(OUT)/liblarder.a
 
 # The simulator's tests need a library of another kind, built beside this one.
 ifneq ($(wildcard tests/sim/test_*.c),)
-ifeq ($(VARIANT),release)
+ifneq ($(SIM),1)
 check-sim: | deps
-	@$(MAKE) --no-print-directory SIM=1 tests
+	@$(MAKE) --no-print-directory CC=gcc SAN= SIM=1 tests
 check: check-sim
 endif
 endif
 
 check: deps all tests
-	@LARDER_BUILD='$(abspath $(OUT))' tests/run.sh
+	@LARDER_BUILD='$(abspath $(OUT))' SIM_BUILD='$(abspath $(BUILD)/sim)' tests/run.sh
 
 check-all: check
 	@CHECK=0 .ci/run

@@ -19,7 +19,8 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 LARDER_BUILD=${LARDER_BUILD:-$PWD/build}
-export LARDER_BUILD SCALE=${SCALE:-1}
+SIM_BUILD=${SIM_BUILD:-$PWD/build/sim}
+export LARDER_BUILD SIM_BUILD SCALE=${SCALE:-1}
 unset LARDER_SOCKET MAKEFLAGS MFLAGS MAKELEVEL
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/larder-test.XXXXXX") || exit 1
@@ -54,7 +55,7 @@ source_of() {
 program_of() {
 	case $1 in
 	cli/* | model/*) echo "tests/$1.sh" ;;
-	sim/*) echo "$LARDER_BUILD/sim/tests/$1" ;;
+	sim/*) echo "$SIM_BUILD/tests/$1" ;;
 	*) echo "$LARDER_BUILD/tests/$1" ;;
 	esac
 }
