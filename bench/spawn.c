@@ -5,8 +5,8 @@
  *          session of its own so that Ctrl-C does not reach it. It holds the reading end of a pipe
  *          whose only writer is the harness. When the harness is gone, in whatever way, SIGKILL
  *          included, the pipe ends; the guard then ends the daemon and removes the directory.
- * SIGNALS  The harness waits for its guards before it dies of a signal, so that a caller who sees
- *          it dead sees nothing else of it.
+ * SIGNALS  The harness ends its clients and waits for its guards before it dies of a signal, so that
+ *          a caller who sees it dead sees nothing else of it.
  * FAILURE  A guard that is itself killed takes the daemon along (parent-death signal) and leaves the
  *          directory.
  */
@@ -29,6 +29,7 @@
 #include "clock.h"
 
 #define SPAWN_MAX 4
+#define SPAWN_CLIENTS 512 /* the last so many are ended by hand */
 #define SPAWN_READY_NS UINT64_C(20000000000)
 #define SPAWN_TERM_MS 5000
 
@@ -42,6 +43,9 @@ static struct {
 	volatile sig_atomic_t guard; /* 0 = free */
 	volatile sig_atomic_t control;
 } spawn_live[SPAWN_MAX];
+
+static volatile sig_atomic_t spawn_clients[SPAWN_CLIENTS];
+static unsigned spawn_n_clients;
 
 int spawn_sibling(const char *name, char *path, size_t room)
 {
@@ -161,8 +165,22 @@ static void guard_main(const struct spawn *spawn, const char *const *settings, i
 
 /* ---------------------------------------------------------------- the harness */
 
+/* Those that still are our children; the number of one that is reaped may be somebody else's. */
+static void spawn_end_clients(void)
+{
+	for (unsigned i = 0; i < SPAWN_CLIENTS; i++) {
+		pid_t pid = spawn_clients[i];
+
+		if (!pid || waitpid(pid, NULL, WNOHANG) != 0)
+			continue;
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+}
+
 static void spawn_on_signal(int sig)
 {
+	spawn_end_clients();
 	for (unsigned i = 0; i < SPAWN_MAX; i++) {
 		pid_t guard = spawn_live[i].guard;
 
@@ -198,6 +216,8 @@ static void spawn_forget(void)
 			close(spawn_live[i].control);
 		spawn_live[i].guard = 0;
 	}
+	for (unsigned i = 0; i < SPAWN_CLIENTS; i++)
+		spawn_clients[i] = 0;
 }
 
 pid_t spawn_client(void)
@@ -212,6 +232,8 @@ pid_t spawn_client(void)
 		if (getppid() != parent)
 			_exit(1); /* the parent died before it could matter */
 		spawn_forget();
+	} else if (pid > 0) {
+		spawn_clients[spawn_n_clients++ % SPAWN_CLIENTS] = pid;
 	}
 	return pid;
 }
