@@ -41,6 +41,7 @@
 #define WAIT_MS 2u	      /* for the answer, inside somebody's call */
 #define FORK_WAIT_MS 250u     /* for the answer, in the first call after a fork */
 #define LOOK_EVERY_MS 250u
+#define BYE_WAIT_MS 100u
 
 /* ------------------------------------------------------------------ connections */
 
@@ -386,15 +387,21 @@ int attach_enter_slow(struct larder *h)
 
 /* ------------------------------------------------------------------ the end */
 
-/* A new daemon does not know that the handle is alive; the slot is given back to it in one go. */
+/* A new daemon holds the slot for a handle that it has not heard of: be heard, then leave. */
 static void bye_to_successor(const struct attachment *at, const struct ctl_msg *hello)
 {
+	struct ctl_msg msg;
+	int fds[2];
 	int fd;
 
 	if (socket_connect(&at->addr, 0, &fd) < 0)
 		return;
-	if (socket_send(fd, hello) == 0)
+	if (socket_send(fd, hello) == 0) {
+		(void)!socket_receive(fd, CTL_WELCOME, &msg, fds, clock_coarse_ms() + BYE_WAIT_MS);
+		close_fd(&fds[0]);
+		close_fd(&fds[1]);
 		send_bye(fd);
+	}
 	close(fd);
 }
 

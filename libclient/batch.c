@@ -34,33 +34,42 @@ static void prefetch_lines(const uint8_t *p, uint64_t word)
 		__builtin_prefetch(p + (uint64_t)i * SHM_LINE);
 }
 
-static void prefetch_item(const struct larder *h, const struct key *k)
+/* Return: false if the bucket has no entry for the key. */
+static bool prefetch_item(const struct larder *h, const struct key *k, bool alt)
 {
-	const struct shm_bucket *b = index_hinted(h, k->hash);
-	unsigned m = bucket_match(b, key_pattern(k, false));
+	const struct shm_bucket *b = index_hinted(h, alt ? k->hash2 : k->hash);
+	unsigned m = bucket_match(b, key_pattern(k, alt));
 	uint32_t seg, off;
 	uint64_t word;
 
-	if (m == 0) {
-		__builtin_prefetch(index_hinted(h, k->hash2));
-		return;
-	}
+	if (m == 0)
+		return false;
 	word = load_relaxed(&b->word[__builtin_ctz(m)]);
 	if (!word_place(h, word, &seg, &off))
-		return;
+		return true;
 	prefetch_lines(seg_base(h, seg) + off, word);
 	__builtin_prefetch(&h->segs[seg]);
+	return true;
 }
 
 static void run_group(struct larder *h, struct larder_op *ops, size_t n, batch_one *one)
 {
 	struct key keys[GROUP];
+	uint8_t second[GROUP];
+	unsigned n_second = 0;
 
 	for (size_t i = 0; i < n; i++)
 		prefetch_bucket(h, &ops[i], &keys[i]);
-	for (size_t i = 0; i < n; i++)
-		if (LIKELY(ops[i].result == 0))
-			prefetch_item(h, &keys[i]);
+	for (size_t i = 0; i < n; i++) {
+		if (UNLIKELY(ops[i].result != 0) || prefetch_item(h, &keys[i], false))
+			continue;
+		if (overflow_any(index_hinted(h, keys[i].hash))) {
+			__builtin_prefetch(index_hinted(h, keys[i].hash2));
+			second[n_second++] = (uint8_t)i;
+		}
+	}
+	for (unsigned j = 0; j < n_second; j++)
+		prefetch_item(h, &keys[second[j]], true);
 	for (size_t i = 0; i < n; i++)
 		if (LIKELY(ops[i].result == 0))
 			one(h, &ops[i], &keys[i]);

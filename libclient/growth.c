@@ -2,9 +2,9 @@
  *
  * growth.c - when and where the index grows; runs in the daemon only
  *
- * DESIGN	Memory that no item needs yet is kept ready for the index: while more than a quarter of the
+ * DESIGN	Memory that no item needs yet is kept ready for the index: while more than an eighth of the
  *		segments is FREE, the children of all levels are committed, and an inserter that finds both
- *		its buckets full splits one on the spot. When FREE falls below an eighth, what was not used
+ *		its buckets full splits one on the spot. When FREE falls below a sixteenth, what was not used
  *		is punched again and becomes segments. So a burst of small items never meets a full index
  *		while there is memory, and large items do not pay for one that they do not need.
  *		When the live level is loaded beyond LOAD_HIGH, its buckets are split chunk by chunk, the hint
@@ -336,9 +336,9 @@ int growth_run(struct larder *h, const struct growth_ops *ops)
 		return r == 0 ? 1 : r < 0 ? r : 0;
 	}
 	segment_count(h, &n);
-	if (may_grow && n.by_state[SEG_FREE] > h->n_segs / 4)
+	if (may_grow && n.by_state[SEG_FREE] > h->n_segs / 8)
 		return prepare_children(h, ops, &p);
-	if (may_grow && n.by_state[SEG_FREE] < h->n_segs / 8)
+	if (may_grow && n.by_state[SEG_FREE] < h->n_segs / 16)
 		return release_children(h, ops, &p);
 	return 0;
 }

@@ -20,6 +20,7 @@
 enum find index_load(struct larder *h, uint64_t word, struct hit *hit)
 {
 	hit->word = word;
+	hit->seg_word = 0;
 	if (UNLIKELY(!word_place(h, word, &hit->seg, &hit->off))) {
 		stat_add(h, STAT_damage, 1);
 		return FIND_NONE;
@@ -149,17 +150,20 @@ enum find index_find_write(struct larder *h, const struct key *k, struct hit *hi
 	return UNLIKELY(b == NULL) ? FIND_RETRY : scan_live(h, k, b, true, hit);
 }
 
-struct shm_bucket *index_locate(struct larder *h, uint64_t hash)
+struct shm_bucket *index_locate_level(struct larder *h, uint64_t hash, unsigned *levelp)
 {
-	struct shm_bucket *b = index_hinted(h, hash);
+	unsigned level = index_hinted_level(h, hash);
+	struct shm_bucket *b = index_at(h, level, hash);
 
+	*levelp = level;
 	if (LIKELY(bucket_live(b)))
 		return b;
-	for (unsigned level = index_hinted_level(h, hash); level < h->n_levels; level++) {
+	for (; level < h->n_levels; level++) {
 		uint64_t w;
 
 		b = index_at(h, level, hash);
 		w = load_acquire(&b->word[0]);
+		*levelp = level;
 		if (slot_kind(w) == SLOT_VIRGIN)
 			continue; /* punched, or not yet in use */
 		if (!slot_frozen(w))
@@ -169,6 +173,13 @@ struct shm_bucket *index_locate(struct larder *h, uint64_t hash)
 	}
 	stat_add(h, STAT_damage, 1);
 	return NULL;
+}
+
+struct shm_bucket *index_locate(struct larder *h, uint64_t hash)
+{
+	unsigned level;
+
+	return index_locate_level(h, hash, &level);
 }
 
 bool overflow_up(struct shm_bucket *home)

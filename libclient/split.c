@@ -49,7 +49,8 @@ static bool freeze_word(struct larder *h, struct shm_bucket *parent, unsigned i,
 	return false;
 }
 
-static bool freeze_overflow(struct shm_bucket *parent)
+/* Whoever freezes the overflow byte counts the split. */
+static bool freeze_overflow(struct larder *h, struct shm_bucket *parent)
 {
 	for (int tries = 0; tries < WRITE_ROUNDS * 64; tries++) {
 		uint8_t v = load_acquire_u8(&parent->overflow);
@@ -58,8 +59,10 @@ static bool freeze_overflow(struct shm_bucket *parent)
 			return true;
 		if (v == 0)
 			return false;
-		if (cas_u8(&parent->overflow, v, v | OVERFLOW_FROZEN))
+		if (cas_u8(&parent->overflow, v, v | OVERFLOW_FROZEN)) {
+			stat_add(h, STAT_splits, 1);
 			return true;
+		}
 	}
 	return false;
 }
@@ -75,24 +78,31 @@ static unsigned child_bit(const struct larder *h, uint64_t word, unsigned level)
 			      : bit;
 }
 
+/* CAS(VIRGIN -> word), with a look first: a helper that comes late finds all of it done. */
+static bool fill_word(shm_u64 *word, uint64_t w)
+{
+	return load_acquire(word) == 0 && cas(word, 0, w);
+}
+
 static void fill_children(const struct larder *h, const struct shm_bucket *parent,
 			  struct shm_bucket *child[2], unsigned level)
 {
 	uint8_t overflow = load_acquire_u8(&parent->overflow) & OVERFLOW_VALUE;
 
 	for (unsigned c = 0; c < 2; c++)
-		cas_u8(&child[c]->overflow, 0, overflow);
+		if (load_acquire_u8(&child[c]->overflow) == 0)
+			cas_u8(&child[c]->overflow, 0, overflow);
 	for (unsigned i = 0; i < SHM_WORDS; i++) {
 		uint64_t w = load_acquire(&parent->word[i]) & ~SLOT_FROZEN;
 		unsigned c = child_bit(h, w, level);
 
 		if (slot_kind(w) == SLOT_VIRGIN)
 			return; /* punched: the split was finished long ago */
-		if (cas(&child[c]->word[i], 0, w))
+		if (fill_word(&child[c]->word[i], w))
 			/* relaxed: a hint */
 			store_relaxed_u8(&child[c]->recency[i],
 					 load_relaxed_u8(&parent->recency[i]));
-		cas(&child[!c]->word[i], 0, SLOT_EMPTY_WORD);
+		fill_word(&child[!c]->word[i], SLOT_EMPTY_WORD);
 	}
 }
 
@@ -109,10 +119,8 @@ void split_bucket(struct larder *h, unsigned level, uint64_t number)
 	hazard_set(h, &h->slot->splitting, 1);
 	for (unsigned i = 0; i < SHM_WORDS && frozen; i++)
 		frozen = freeze_word(h, parent, i, number & h->bucket_mask0);
-	if (frozen && freeze_overflow(parent)) {
+	if (frozen && freeze_overflow(h, parent))
 		fill_children(h, parent, child, level);
-		stat_add(h, STAT_splits, 1);
-	}
 	if (nested == 0)
 		hazard_clear(&h->slot->splitting);
 }

@@ -53,10 +53,24 @@ static const struct shm_slot *slot_at(const struct larder *h, uint32_t i)
 	return (const struct shm_slot *)(const void *)slots + i;
 }
 
+/* A read counts in its namespace's entry only: two stores instead of four on the fast path. */
+static void add_reads(uint64_t *values, const struct shm_slot *slot)
+{
+	for (unsigned i = 0; i < SHM_NS_COUNTED; i++) {
+		uint64_t hits = load_relaxed(&slot->ns[i].hits);
+		uint64_t gets = load_relaxed(&slot->ns[i].gets);
+
+		values[STAT_get] += gets;
+		values[STAT_get_hits] += hits;
+		values[STAT_get_misses] += gets > hits ? gets - hits : 0;
+	}
+}
+
 static void add_counts(uint64_t *values, const struct shm_slot *slot)
 {
 	for (unsigned i = 0; i < STAT_COUNT; i++)
 		values[i] += load_relaxed(&slot->count[i]);
+	add_reads(values, slot);
 }
 
 int larder_stats(struct larder *h, uint64_t *values, unsigned n)
