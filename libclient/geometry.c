@@ -53,7 +53,7 @@ static unsigned plan_seg_shift(uint64_t memory)
 	return shift;
 }
 
-static void place_parts(struct shm_geometry *geo)
+void geometry_place(struct shm_geometry *geo)
 {
 	uint64_t off = SHM_PAGE;
 
@@ -105,7 +105,7 @@ int geometry_plan(struct shm_geometry *geo, const struct geometry_options *opt)
 		if (n_segs < 16 || n_segs > 1u << 20)
 			return -ERANGE;
 		geo->n_segs = (uint32_t)n_segs--;
-		place_parts(geo);
+		geometry_place(geo);
 	} while (geometry_fixed_bytes(geo) + ((uint64_t)geo->n_segs << geo->seg_shift) > memory);
 
 	while (((uint64_t)geo->n_segs << geo->seg_shift) >> geo->unit_shift > SLOT_PLACE_MASK ||
@@ -135,7 +135,7 @@ int geometry_check(const struct shm_geometry *geo, uint64_t file_bytes)
 		return -EPROTO;
 	if (((uint64_t)geo->n_segs << geo->seg_shift) >> geo->unit_shift > SLOT_PLACE_MASK)
 		return -EPROTO;
-	place_parts(&want);
+	geometry_place(&want);
 	if (memcmp(&want, geo, sizeof(want)) != 0 || geo->file_bytes != file_bytes)
 		return -EPROTO;
 	return 0;

@@ -23,6 +23,9 @@ struct geometry_options {
  */
 int geometry_plan(struct shm_geometry *geo, const struct geometry_options *opt);
 
+/* geometry_place - the offsets and file_bytes, from the sizes */
+void geometry_place(struct shm_geometry *geo);
+
 /*
  * geometry_check - is this geometry, copied out of a region of @file_bytes, safe to work with?
  * Return: 0; -EPROTO.
