@@ -186,7 +186,8 @@ int larder_clients(struct larder *h, larder_client_fn *fn, void *ctx)
 	r = handle_enter(h);
 	if (r != 0)
 		return r;
-	for (uint32_t i = 0; h->map->ctl != NULL && i < slots_used(h); i++)
+	/* Slot 0 is the daemon's own. */
+	for (uint32_t i = 1; h->map->ctl != NULL && i < slots_used(h); i++)
 		if (describe_client(h, i, &client) && fn(ctx, &client) != 0)
 			break;
 	handle_leave(h);
