@@ -111,11 +111,13 @@ static void message_init(const struct daemon *d, struct ctl_msg *msg, enum ctl_t
 	memcpy(msg->uuid, d->map->uuid, sizeof(msg->uuid));
 }
 
+/* Never -EAGAIN, which read_message() uses for "nothing to read": no room means that the peer does not
+ * read. */
 static int reply(const struct conn *c, const struct ctl_msg *msg)
 {
 	ssize_t n = send(c->src.fd, msg, sizeof(*msg), MSG_DONTWAIT | MSG_NOSIGNAL);
 
-	return n == (ssize_t)sizeof(*msg) ? 0 : -errno;
+	return n == (ssize_t)sizeof(*msg) ? 0 : -ECONNABORTED;
 }
 
 static int reply_error(const struct daemon *d, const struct conn *c, int status)
@@ -459,11 +461,13 @@ static void find_owner(struct clients *cl, uint32_t slot)
 		r = loop_add(&cl->d->loop, &cl->slots[slot].pidfd, p.pidfd, on_pidfd, cl->d);
 	if (r == -ESRCH)
 		bury_owner(cl, slot);
-	/* Anything else says nothing about the process; clients_tick() comes again. */
+	else if (r < 0)
+		cl->unwatched = true; /* nothing is known; clients_tick() comes again */
 }
 
 static void find_owners(struct clients *cl)
 {
+	cl->unwatched = false;
 	for (uint32_t i = 1; i < cl->n_slots; i++)
 		if (slots_state(cl->d, i) != CTL_SLOT_FREE && cl->slots[i].pidfd.fd < 0)
 			find_owner(cl, i);
@@ -486,7 +490,8 @@ void clients_tick(struct clients *cl, uint64_t now_ms)
 		close_half_open(cl, now_ms);
 	if (cl->paused && loop_pause(&cl->d->loop, &cl->listener, false) == 0)
 		cl->paused = false;
-	find_owners(cl);
+	if (cl->unwatched)
+		find_owners(cl);
 }
 
 unsigned clients_count(const struct clients *cl)

@@ -24,6 +24,7 @@ struct clients {
 	struct conn *conns; /* all connections, a list */
 	unsigned n_waiting; /* of them without a slot */
 	bool paused;	    /* accept: out of descriptors */
+	bool unwatched;	    /* a slot's process could not be watched yet */
 };
 #define CLIENTS_INIT                                                                               \
 	{                                                                                          \

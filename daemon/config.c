@@ -25,6 +25,7 @@
 
 #define TEXT_MAX 1024
 #define ORIGIN_MAX 300
+#define FILE_MAX (1u << 20)
 
 struct key;
 
@@ -444,6 +445,7 @@ static void source_put(struct config_sources *src, int key, const char *text, co
 /* libconfuse has no room for a context in its callbacks. Set only while a file is being parsed. */
 static struct {
 	struct config_sources *sources;
+	const char *file;
 	char *error;
 } parsing;
 
@@ -457,12 +459,12 @@ static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
 	quote = strchr(what, '\'');
 	if (strncmp(what, "no such option", 14) == 0 && quote) {
 		snprintf(parsing.error, CONFIG_ERROR_MAX,
-			 "%s:%d: unknown key %s, expected one of %s", cfg->filename, cfg->line,
+			 "%s:%d: unknown key %s, expected one of %s", parsing.file, cfg->line,
 			 quote, key_names());
 		return;
 	}
 	snprintf(parsing.error, CONFIG_ERROR_MAX,
-		 "%s:%d: %s, expected lines such as memory = \"64M\"", cfg->filename, cfg->line,
+		 "%s:%d: %s, expected lines such as memory = \"64M\"", parsing.file, cfg->line,
 		 what);
 }
 
@@ -480,11 +482,65 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt)
 		cfg_error(cfg, "the value of '%s' is too long", cfg_opt_name(opt));
 		return -1;
 	}
-	snprintf(to->origin, ORIGIN_MAX, "%s:%d", cfg->filename, cfg->line);
+	snprintf(to->origin, ORIGIN_MAX, "%s:%d", parsing.file, cfg->line);
 	return 0;
 }
 
-static int read_file(struct config_sources *src, const char *file, char *error)
+/* The length of the comment that begins at @at, its newline not included; 0: none begins there. */
+static size_t comment_length(const char *at)
+{
+	const char *end;
+
+	if (at[0] == '#' || (at[0] == '/' && at[1] == '/'))
+		return strcspn(at, "\n");
+	if (at[0] != '/' || at[1] != '*')
+		return 0;
+	end = strstr(at + 2, "*/");
+	return end ? (size_t)(end + 2 - at) : 0;
+}
+
+/* libconfuse 3.3 counts the lines of comments wrong, so it does not get to see any. */
+static void blank_comments(char *text)
+{
+	char quote = '\0';
+
+	while (*text) {
+		size_t n = quote ? 0 : comment_length(text);
+
+		if (n == 0) {
+			if (quote && *text == '\\' && text[1])
+				text++;
+			else if (quote ? *text == quote : *text == '"' || *text == '\'')
+				quote = quote ? '\0' : *text;
+			text++;
+		}
+		for (; n > 0; n--, text++)
+			if (*text != '\n')
+				*text = ' ';
+	}
+}
+
+static char *load_file(const char *file, char *error)
+{
+	char *text = malloc(FILE_MAX + 1);
+	FILE *f = text ? fopen(file, "re") : NULL;
+	size_t n = f ? fread(text, 1, FILE_MAX + 1, f) : 0;
+	int err = !f || ferror(f) ? errno : 0;
+
+	if (f)
+		fclose(f);
+	if (err == 0 && n <= FILE_MAX && !memchr(text, 0, n)) {
+		text[n] = '\0';
+		blank_comments(text);
+		return text;
+	}
+	free(text);
+	snprintf(error, CONFIG_ERROR_MAX, "%s: %s, expected a readable text file", file,
+		 err ? strerror(err) : "too large, or not a text");
+	return NULL;
+}
+
+static int parse_text(const char *text)
 {
 	cfg_opt_t opts[N_KEYS + 1];
 	cfg_t *cfg;
@@ -492,9 +548,9 @@ static int read_file(struct config_sources *src, const char *file, char *error)
 
 	for (int i = 0; i < N_KEYS; i++) {
 		cfg_opt_t list = CFG_STR_LIST(keys[i].name, NULL, CFGF_NONE);
-		cfg_opt_t text = CFG_STR(keys[i].name, NULL, CFGF_NONE);
+		cfg_opt_t one = CFG_STR(keys[i].name, NULL, CFGF_NONE);
 
-		opts[i] = keys[i].list ? list : text;
+		opts[i] = keys[i].list ? list : one;
 	}
 	opts[N_KEYS] = (cfg_opt_t)CFG_END();
 	cfg = cfg_init(opts, CFGF_NONE);
@@ -503,15 +559,24 @@ static int read_file(struct config_sources *src, const char *file, char *error)
 	for (int i = 0; i < N_KEYS; i++)
 		cfg_set_validate_func(cfg, keys[i].name, on_value);
 	cfg_set_error_function(cfg, on_error);
-	parsing.sources = src;
-	parsing.error = error;
-	errno = 0;
-	r = cfg_parse(cfg, file);
-	if (r == CFG_FILE_ERROR)
-		snprintf(error, CONFIG_ERROR_MAX, "%s: %s, expected a readable file", file,
-			 strerror(errno ? errno : EIO));
+	r = cfg_parse_buf(cfg, text);
 	cfg_free(cfg);
 	return r == CFG_SUCCESS ? 0 : -EINVAL;
+}
+
+static int read_file(struct config_sources *src, const char *file, char *error)
+{
+	char *text = load_file(file, error);
+	int r;
+
+	if (!text)
+		return -EINVAL;
+	parsing.sources = src;
+	parsing.file = file;
+	parsing.error = error;
+	r = parse_text(text);
+	free(text);
+	return r;
 }
 
 static int read_set(struct config_sources *src, const char *set, char *error)
