@@ -199,13 +199,18 @@ static bool find_in(struct larder *h, struct walked *x, uint64_t hash)
 	return false;
 }
 
+/* Twice: a word that is being displaced from the second bucket to the home can escape one look. */
 static bool find_word(struct larder *h, struct walked *x)
 {
-	const struct shm_bucket *home = index_locate(h, x->hash);
+	for (int look = 0; look < 2; look++) {
+		const struct shm_bucket *home = index_locate(h, x->hash);
 
-	if (find_in(h, x, x->hash))
-		return true;
-	return home != NULL && overflow_any(home) && find_in(h, x, x->hash2);
+		if (find_in(h, x, x->hash))
+			return true;
+		if (home != NULL && overflow_any(home) && find_in(h, x, x->hash2))
+			return true;
+	}
+	return false;
 }
 
 static uint64_t low_of(const struct larder *h, const struct walked *x)

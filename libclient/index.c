@@ -112,6 +112,12 @@ static enum find find_in_split(struct larder *h, const struct key *k, struct hit
 	return scan_view(h, k, words, true, hit);
 }
 
+/* A PENDING word of this tag: perhaps the key is on its way between its buckets (displace.c). */
+static inline bool pending_seen(const struct shm_bucket *b, const struct key *k, bool alt)
+{
+	return bucket_match(b, slot_with_kind(key_pattern(k, alt), SLOT_PENDING)) != 0;
+}
+
 enum find index_find_read(struct larder *h, const struct key *k, struct hit *hit)
 {
 	struct shm_bucket *home = index_hinted(h, k->hash);
@@ -125,7 +131,7 @@ enum find index_find_read(struct larder *h, const struct key *k, struct hit *hit
 	/* [O2] acquire, pairs with [O1] in overflow_up(): loaded after the home scan, so a word that
 	 * was in the second bucket then is counted now */
 	if (LIKELY(!overflow_any(home)))
-		return FIND_NONE;
+		return pending_seen(home, k, false) ? FIND_UNSETTLED : FIND_NONE;
 	alt = index_hinted(h, k->hash2);
 	r = scan_live(h, k, alt, true, hit);
 	if (r != FIND_NONE)
@@ -133,6 +139,8 @@ enum find index_find_read(struct larder *h, const struct key *k, struct hit *hit
 	/* The home may have been split meanwhile; what moved is then in the child. */
 	if (UNLIKELY(!bucket_live(alt) || !bucket_live(home)))
 		return find_in_split(h, k, hit);
+	if (pending_seen(home, k, false) || pending_seen(alt, k, true))
+		return FIND_UNSETTLED;
 	return FIND_NONE;
 }
 

@@ -50,7 +50,8 @@ struct hit {
 	struct item it;
 };
 
-enum find { FIND_HIT, FIND_NONE, FIND_RETRY };
+/* FIND_UNSETTLED: absent, but an unfinished word of its tag is there; readers look again. */
+enum find { FIND_HIT, FIND_NONE, FIND_RETRY, FIND_UNSETTLED };
 
 static inline void key_init(const struct larder *h, struct key *k, const void *data, size_t len)
 {

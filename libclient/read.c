@@ -138,9 +138,9 @@ int read_key(struct larder *h, const struct key *k, struct read *r)
 		enum find f = index_find_read(h, k, &hit);
 		int result;
 
-		if (f == FIND_NONE)
+		if (f == FIND_NONE || (f == FIND_UNSETTLED && round == READ_ROUNDS - 1))
 			return read_miss(r);
-		if (UNLIKELY(f == FIND_RETRY))
+		if (UNLIKELY(f != FIND_HIT))
 			continue;
 		result = read_round(h, &hit, r);
 		if (UNLIKELY(result == LARDER_MISS))
@@ -164,7 +164,7 @@ int read_exists(struct larder *h, const struct key *k)
 
 		if (f == FIND_NONE)
 			return LARDER_MISS;
-		if (UNLIKELY(f == FIND_RETRY))
+		if (UNLIKELY(f != FIND_HIT))
 			continue;
 		current = item_current(h, &hit.it, hit.epoch);
 		if (UNLIKELY(!hit_intact(h, &hit)))

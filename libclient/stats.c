@@ -7,7 +7,7 @@
  * of one instant. Slots are committed as they are handed out: only those below slots_high are read.
  *
  * ORDER        label  store                    load               orders
- *              E1/E2  the daemon's event ring  larder_events()    text -> seq
+ *              E2     the daemon's event ring  larder_events()    text -> seq
  */
 #include <time.h>
 
@@ -220,7 +220,7 @@ static bool next_event(const struct ctl_page *ctl, uint64_t after, struct larder
 		uint64_t seq = UINT64_MAX;
 
 		for (unsigned i = 0; i < CTL_EVENTS; i++) {
-			/* [E2] acquire, pairs with [E1] where the daemon stores an event */
+			/* [E2] acquire: the daemon releases in ctlpage_event(), as [E1] */
 			uint64_t s = load_acquire(&ctl->events[i].seq);
 
 			if (s > after && s < seq) {

@@ -22,14 +22,12 @@
  */
 #include "write.h"
 
+#include "displace.h"
 #include "extent.h"
 #include "hazard.h"
-#include "ns.h"
+#include "survey.h"
 
 #define AGAIN 0x7fff /* inside this file: another round */
-#define BOTH (2 * SHM_WORDS)
-#define NOWHERE BOTH
-#define PENDING_SPINS 64 /* about 200 ns: a live inserter is done by then */
 
 static void back_off(struct larder *h, int round)
 {
@@ -172,231 +170,26 @@ static int replace(struct larder *h, struct write *w, struct hit *hit)
 
 /* ------------------------------------------------------------------ the key is not there */
 
-/* Both buckets of a key; position 0..6 home, 7..13 second. */
-struct survey {
-	struct shm_bucket *bucket[2];
-	uint64_t low[2];
-	unsigned n_empty[2];
-	unsigned first_empty[2]; /* positions; NOWHERE */
-	bool spread;	 /* the home cannot be split on the spot: keep both buckets evenly filled */
-	bool locked_out; /* a bucket is being split: look again */
-};
-
-enum survey_result { SURVEY_NONE, SURVEY_FOUND, SURVEY_WITHDRAW, SURVEY_AGAIN };
-
-/*
- * Where to insert. While the home can be split it is filled first: one line for a hit. Where it cannot
- * be, the emptier bucket is taken from 4 of 7 on. Both full then happens to fewer than 1 in 3 * 10^7
- * inserts at load 0.55 and 1 in 4,000 at 0.75, against 1 in 1,000 and 1 in 80 if the second bucket
- * took only what no longer fits (simulation; two-choice hashing: Azar et al. 1994).
- */
-#define SPREAD_FROM 3u /* empty entries of the home */
-
-static bool wants_second(const struct survey *s)
-{
-	return s->n_empty[0] == 0 || (s->spread && s->n_empty[0] <= SPREAD_FROM);
-}
-
-static unsigned choose_empty(const struct survey *s)
-{
-	if (wants_second(s) && s->n_empty[1] > s->n_empty[0])
-		return s->first_empty[1];
-	return s->first_empty[0];
-}
-
-static uint64_t word_at(const struct survey *s, unsigned pos)
-{
-	return load_acquire(&s->bucket[pos / SHM_WORDS]->word[pos % SHM_WORDS]);
-}
-
-static bool survey_unlink(struct larder *h, const struct survey *s, unsigned pos, uint64_t word)
-{
-	return index_unlink(h, s->bucket[pos / SHM_WORDS], pos % SHM_WORDS, word,
-			    s->low[pos / SHM_WORDS]);
-}
-
-/* A PENDING word of this key at @pos. @self: this handle's own position, NOWHERE in a first survey. */
-static enum survey_result meet_pending(struct larder *h, struct survey *s, unsigned pos,
-				       unsigned self, uint64_t word)
-{
-	if (self != NOWHERE && pos < self)
-		return SURVEY_WITHDRAW;
-	if (self == NOWHERE) {
-		for (int i = 0; i < PENDING_SPINS; i++)
-			if (word_at(s, pos) != word)
-				return SURVEY_AGAIN;
-	}
-	if (!survey_unlink(h, s, pos, word))
-		return SURVEY_AGAIN; /* read that entry again */
-	stat_add(h, STAT_pending_killed, 1);
-	return SURVEY_NONE;
-}
-
-/* A word of a dropped segment. While H1 names the segment its generation cannot come round, so the word
- * that is removed is stale still. */
-static enum survey_result clear_stale(struct larder *h, const struct survey *s, unsigned pos,
-				      const struct hit *hit)
-{
-	bool stale = hit->seg >= h->n_segs;
-	bool removed;
-
-	if (!stale) {
-		hazard_set(h, &h->slot->h1, (uint64_t)hit->seg + 1);
-		stale = !word_fresh(hit->word, load_acquire(&h->segs[hit->seg].word));
-	}
-	removed = stale && survey_unlink(h, s, pos, hit->word);
-	hazard_clear(&h->slot->h1);
-	stat_add(h, STAT_stale_cleared, removed);
-	return SURVEY_AGAIN; /* the entry is read again: EMPTY, or somebody else's */
-}
-
-/* One entry. SURVEY_AGAIN: it must be read again. */
-static enum survey_result survey_entry(struct larder *h, const struct key *k, struct survey *s,
-				       unsigned pos, unsigned self)
-{
-	uint64_t word = word_at(s, pos);
-	bool alt = pos >= SHM_WORDS;
-	struct hit hit;
-	enum find f;
-
-	if (slot_frozen(word) || slot_kind(word) == SLOT_VIRGIN) {
-		s->locked_out = true;
-		return SURVEY_AGAIN;
-	}
-	if (slot_kind(word) == SLOT_EMPTY) {
-		if (s->n_empty[alt]++ == 0)
-			s->first_empty[alt] = pos;
-		return SURVEY_NONE;
-	}
-	if (pos == self || slot_tag(word) != k->tag || slot_alt(word) != alt)
-		return SURVEY_NONE;
-	f = index_examine(h, k, word, &hit);
-	if (f == FIND_RETRY)
-		return SURVEY_AGAIN;
-	if (f == FIND_HIT)
-		return slot_kind(word) == SLOT_COMMITTED ? SURVEY_FOUND
-							 : meet_pending(h, s, pos, self, word);
-	if (word_fresh(word, hit.seg_word))
-		return SURVEY_NONE; /* another key with this tag */
-	return clear_stale(h, s, pos, &hit);
-}
-
-/*
- * Look at every entry that may hold this key. The overflow count is read after the home was; without
- * words in the second bucket it is looked at only for room (@need_room).
- */
-static enum survey_result survey(struct larder *h, const struct key *k, struct survey *s,
-				 unsigned self, bool need_room)
-{
-	s->n_empty[0] = s->n_empty[1] = 0;
-	s->first_empty[0] = s->first_empty[1] = NOWHERE;
-	s->locked_out = false;
-	for (unsigned pos = 0; pos < BOTH; pos++) {
-		enum survey_result r = SURVEY_AGAIN;
-
-		if (pos == SHM_WORDS && !overflow_any(s->bucket[0]) &&
-		    (!need_room || !wants_second(s)))
-			break;
-		for (int tries = 0; r == SURVEY_AGAIN && tries < READ_ROUNDS && !s->locked_out;
-		     tries++)
-			r = survey_entry(h, k, s, pos, self);
-		if (r != SURVEY_NONE)
-			return r;
-	}
-	return SURVEY_NONE;
-}
-
-static bool survey_locate(struct larder *h, const struct key *k, struct survey *s)
-{
-	unsigned level;
-
-	s->bucket[0] = index_locate_level(h, k->hash, &level);
-	s->bucket[1] = index_locate(h, k->hash2);
-	s->low[0] = k->hash & h->bucket_mask0;
-	s->low[1] = k->hash2 & h->bucket_mask0;
-	/* relaxed: a hint here; split_on_demand() looks again */
-	s->spread = level + 1 >= h->n_levels ||
-		    (k->hash & index_mask(h, level)) >= load_relaxed(&h->hdr->commit[level]);
-	return s->bucket[0] != NULL && s->bucket[1] != NULL;
-}
-
-/* The least recent committed entry of both buckets. */
-static unsigned oldest_entry(const struct larder *h, const struct survey *s)
-{
-	uint8_t tick = (uint8_t)load_relaxed_u32(&h->hdr->tick);
-	unsigned best = NOWHERE;
-	int best_age = -1;
-
-	for (unsigned pos = 0; pos < BOTH; pos++) {
-		int age = (uint8_t)(tick -
-				    load_relaxed_u8(
-					    &s->bucket[pos / SHM_WORDS]->recency[pos % SHM_WORDS]));
-
-		if (age > best_age && (word_at(s, pos) & SLOT_FROZEN) == 0 &&
-		    slot_kind(word_at(s, pos)) == SLOT_COMMITTED) {
-			best = pos;
-			best_age = age;
-		}
-	}
-	return best;
-}
-
-/* Both buckets are full and the index may not grow: the least recent of the 14 makes room. */
-static uint64_t evict_for_room(struct larder *h, const struct survey *s, unsigned *pos,
-			       struct hit *victim)
-{
-	uint64_t word;
-
-	*pos = oldest_entry(h, s);
-	if (*pos == NOWHERE)
-		return 0;
-	word = word_at(s, *pos);
-	if (slot_kind(word) != SLOT_COMMITTED || index_load(h, word, victim) != FIND_HIT)
-		return 0;
-	victim->bucket = s->bucket[*pos / SHM_WORDS];
-	victim->i = *pos % SHM_WORDS;
-	return write_protect(h, victim) ? word : 0;
-}
-
-static void account_evicted(struct larder *h, const struct survey *s, unsigned pos,
-			    const struct hit *victim)
-{
-	if (slot_alt(victim->word))
-		overflow_down(h, victim->word, s->low[pos / SHM_WORDS]);
-	if (victim->it.type == ITEM_EXTENTS)
-		extent_drop(h, victim);
-	stat_add(h, STAT_evicted_index, 1);
-	stat_add(h, STAT_evicted_bytes, victim->it.klen + victim->it.vlen);
-	write_account_out(h, victim);
-	hazard_clear(&h->slot->h1);
-}
-
-/* Phase one: PENDING mine in an empty entry, or where the least recent one was. Return: where. */
+/* Phase one: PENDING mine in an empty entry, or in one that was made empty. Return: where. */
 static unsigned place_pending(struct larder *h, const struct write *w, struct survey *s)
 {
-	struct hit victim = {.bucket = NULL};
-	uint64_t expected = SLOT_EMPTY_WORD;
-	unsigned pos = choose_empty(s);
-	uint64_t pending;
+	unsigned pos = survey_choose(s);
+	uint64_t pending = slot_with_kind(w->word, SLOT_PENDING);
 
 	if (pos == NOWHERE) {
 		if (split_on_demand(h, w->key.hash) || split_on_demand(h, w->key.hash2))
 			return NOWHERE;
-		expected = evict_for_room(h, s, &pos, &victim);
-		if (expected == 0)
-			return NOWHERE;
+		return displace(h, s, pending);
 	}
-	if (pos >= SHM_WORDS && !overflow_up(s->bucket[0]))
+	if (pos < SHM_WORDS)
+		return cas(&s->bucket[0]->word[pos], SLOT_EMPTY_WORD, pending) ? pos : NOWHERE;
+	if (!overflow_up(s->bucket[0]))
 		return NOWHERE;
-	pending = slot_with_kind(w->word, SLOT_PENDING) | (pos >= SHM_WORDS ? SLOT_ALT : 0);
-	if (!cas(&s->bucket[pos / SHM_WORDS]->word[pos % SHM_WORDS], expected, pending)) {
-		if (pos >= SHM_WORDS)
-			overflow_down(h, pending, s->low[1]);
-		return NOWHERE;
-	}
-	if (expected != SLOT_EMPTY_WORD)
-		account_evicted(h, s, pos, &victim);
-	return pos;
+	pending |= SLOT_ALT;
+	if (cas(&s->bucket[1]->word[pos - SHM_WORDS], SLOT_EMPTY_WORD, pending))
+		return pos;
+	overflow_down(h, pending, s->low[1]);
+	return NOWHERE;
 }
 
 /* Phase two. Return: the item is linked. */
@@ -406,7 +199,7 @@ static bool commit_pending(struct larder *h, const struct write *w, struct surve
 	uint64_t word = w->word | (pos >= SHM_WORDS ? SLOT_ALT : 0);
 	uint64_t pending = slot_with_kind(word, SLOT_PENDING);
 
-	if (survey(h, &w->key, s, pos, false) != SURVEY_NONE) {
+	if (survey_key(h, &w->key, s, pos, false) != SURVEY_NONE) {
 		survey_unlink(h, s, pos, pending);
 		return false;
 	}
@@ -423,7 +216,8 @@ static int insert(struct larder *h, struct write *w)
 	unsigned pos;
 	int r;
 
-	if (!survey_locate(h, &w->key, &s) || survey(h, &w->key, &s, NOWHERE, true) != SURVEY_NONE)
+	if (!survey_locate(h, &w->key, &s) ||
+	    survey_key(h, &w->key, &s, NOWHERE, true) != SURVEY_NONE)
 		return AGAIN;
 	r = w->decide(h, w, NULL);
 	if (r != WRITE_PUBLISH)
@@ -461,7 +255,7 @@ static int write_round(struct larder *h, struct write *w)
 	case FIND_NONE:
 		r = insert(h, w);
 		break;
-	case FIND_RETRY:
+	default:
 		r = AGAIN;
 		break;
 	}
@@ -521,12 +315,12 @@ static int delete_round(struct larder *h, const struct key *k, uint64_t want_ver
 		if (LIKELY(handle_alive(h)))
 			hazard_clear(&h->slot->h1);
 		return r;
-	case FIND_RETRY:
-		return AGAIN;
 	case FIND_NONE:
 		break;
+	default:
+		return AGAIN;
 	}
-	if (!survey_locate(h, k, &s) || survey(h, k, &s, NOWHERE, false) != SURVEY_NONE)
+	if (!survey_locate(h, k, &s) || survey_key(h, k, &s, NOWHERE, false) != SURVEY_NONE)
 		return AGAIN;
 	return LARDER_MISS;
 }
