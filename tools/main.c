@@ -69,8 +69,7 @@ static const struct ctl_command commands[] = {
 	 "larderctl info --json"},
 	{"clients", cmd_clients, "",
 	 "List the attached handles.\n"
-	 "The column 'held' counts segments that a running operation of the handle names. Slot 0 is\n"
-	 "the daemon's own.",
+	 "The column 'held' counts segments that a running operation of the handle names.",
 	 "larderctl clients"},
 	{"events", cmd_events, "[--after SEQ]",
 	 "List repairs, recoveries and administrative actions, oldest first.\n"
