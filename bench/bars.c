@@ -236,6 +236,23 @@ static bool bars_listed(const char *list, const char *separators, const char *id
 	return false;
 }
 
+/* Does --only name nothing but bars? */
+static bool bars_only_is_good(const char *only)
+{
+	while (*only) {
+		size_t len = strcspn(only, ",");
+		bool is_known = false;
+
+		for (unsigned i = 0; i < BARS_N; i++)
+			is_known |= strlen(bars_limits[i].id) == len &&
+				    memcmp(bars_limits[i].id, only, len) == 0;
+		if (!is_known)
+			return false;
+		only += len + (only[len] == ',');
+	}
+	return true;
+}
+
 static bool bars_wanted(const struct bars *bars, const char *ids)
 {
 	if (!bars->only)
@@ -393,11 +410,11 @@ int bars_command(int argc, char **argv)
 	}
 	if (optind < argc)
 		return bars_help(stderr);
+	if (bars.only && !bars_only_is_good(bars.only))
+		return options_bad("bars", "only", bars.only, "ids that --help lists");
 	if (!bars.is_json)
 		machine_text(stdout);
 	bars_measure(&bars);
-	if (!bars.n)
-		return options_bad("bars", "only", bars.only, "ids that --help lists");
 	if (bars.is_json)
 		bars_json(&bars);
 	return bars_code(&bars);

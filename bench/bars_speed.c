@@ -272,8 +272,9 @@ void bars_mget(struct bars *bars)
 	}
 	free(keys);
 	bed_close(&bed);
-	bars_report(bars, "mget", &ratio, "%.1f ns a key, %.1f M keys%s", bars_median(&ns),
-		    (double)n_ids / 1e6, missing ? "; SOME WERE MISSING" : "");
+	bars_report(bars, "mget", &ratio, "%.1f ns a key, %.1f M keys, %.3f %% of them missing",
+		    bars_median(&ns), (double)n_ids / 1e6,
+		    100.0 * (double)missing / (double)draws / (ratio.n ? ratio.n : 1));
 }
 
 /* ---------------------------------------------------------------- set */
