@@ -11,7 +11,6 @@
  */
 #include "config.h"
 
-#include <confuse.h>
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -21,11 +20,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "configfile.h"
+#include "size.h"
 #include "socket.h"
 
-#define TEXT_MAX 1024
+#define TEXT_MAX CONFIGFILE_TEXT_MAX
 #define ORIGIN_MAX 300
-#define FILE_MAX (1u << 20)
 
 struct key;
 
@@ -78,67 +78,9 @@ static int refuse(char *why, const char *fmt, ...)
 
 /* ------------------------------------------------------------------ sizes */
 
-static int size_unit(const char *unit, unsigned *shiftp)
-{
-	static const char letters[] = "KMGT";
-	const char *at;
-
-	if (strcmp(unit, "B") == 0) {
-		*shiftp = 0;
-		return 0;
-	}
-	at = *unit ? strchr(letters, toupper((unsigned char)*unit)) : NULL;
-	if (!at || (unit[1] && strcmp(unit + 1, "B") != 0 && strcmp(unit + 1, "iB") != 0))
-		return -EINVAL;
-	*shiftp = 10u * (unsigned)(at - letters + 1);
-	return 0;
-}
-
-int config_size(const char *text, uint64_t *bytesp)
-{
-	unsigned long long n;
-	unsigned shift;
-	char *end;
-
-	if (!isdigit((unsigned char)*text))
-		return -EINVAL;
-	errno = 0;
-	n = strtoull(text, &end, 10);
-	if (errno)
-		return -ERANGE;
-	while (*end == ' ')
-		end++;
-	if (!*end)
-		return -ENOMSG;
-	if (size_unit(end, &shift) < 0)
-		return -EINVAL;
-	if (n > UINT64_MAX >> shift)
-		return -ERANGE;
-	*bytesp = (uint64_t)n << shift;
-	return 0;
-}
-
-const char *config_size_text(uint64_t bytes, char buf[32])
-{
-	static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
-	unsigned i = 0;
-	uint64_t whole = bytes;
-
-	while (i < 4 && whole >= 10240) {
-		whole >>= 10;
-		i++;
-	}
-	while (i < 4 && whole >= 1024 && bytes % (1ULL << (10 * (i + 1))) == 0) {
-		whole >>= 10;
-		i++;
-	}
-	snprintf(buf, 32, "%" PRIu64 " %s", whole, units[i]);
-	return buf;
-}
-
 static int convert_size(const char *key, const char *text, uint64_t *bytesp, char *why)
 {
-	int r = config_size(text, bytesp);
+	int r = size_parse(text, bytesp);
 
 	if (r == -ENOMSG)
 		return refuse(why, "%s = %s has no unit, expected a size such as \"%sM\"", key,
@@ -165,7 +107,7 @@ static int convert_memory(struct config *cfg, const char *text, char *why)
 
 static int convert_segment(struct config *cfg, const char *text, char *why)
 {
-	uint64_t n;
+	uint64_t n = 0;
 	int r;
 
 	if (strcmp(text, "auto") == 0)
@@ -425,158 +367,40 @@ static int key_find(const char *name)
 	return -1;
 }
 
-static const char *key_names(void)
-{
-	static char buf[256];
-	size_t len = 0;
-
-	for (int i = 0; i < N_KEYS; i++)
-		len += (size_t)snprintf(buf + len, sizeof(buf) - len, "%s%s", i ? ", " : "",
-					keys[i].name);
-	return buf;
-}
-
 static void source_put(struct config_sources *src, int key, const char *text, const char *origin)
 {
 	snprintf(src->key[key].text, TEXT_MAX, "%s", text);
 	snprintf(src->key[key].origin, ORIGIN_MAX, "%s", origin);
 }
 
-/* libconfuse has no room for a context in its callbacks. Set only while a file is being parsed. */
-static struct {
-	struct config_sources *sources;
-	const char *file;
-	char *error;
-} parsing;
-
-static void on_error(cfg_t *cfg, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
-static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
+static void put_from_file(void *ctx, unsigned key, const char *text, const char *origin)
 {
-	char what[256];
-	const char *quote;
-
-	vsnprintf(what, sizeof(what), fmt, ap);
-	quote = strchr(what, '\'');
-	if (strncmp(what, "no such option", 14) == 0 && quote) {
-		snprintf(parsing.error, CONFIG_ERROR_MAX,
-			 "%s:%d: unknown key %s, expected one of %s", parsing.file, cfg->line,
-			 quote, key_names());
-		return;
-	}
-	snprintf(parsing.error, CONFIG_ERROR_MAX,
-		 "%s:%d: %s, expected lines such as memory = \"64M\"", parsing.file, cfg->line,
-		 what);
+	source_put(ctx, (int)key, text, origin);
 }
 
-/* Called for each assignment, while cfg->line still is the line of it. */
-static int on_value(cfg_t *cfg, cfg_opt_t *opt)
+static void file_keys(struct configfile_key list[N_KEYS])
 {
-	struct source_of_key *to = &parsing.sources->key[key_find(cfg_opt_name(opt))];
-	size_t len = 0;
-
-	to->text[0] = '\0';
-	for (unsigned i = 0; i < cfg_opt_size(opt) && len < TEXT_MAX; i++)
-		len += (size_t)snprintf(to->text + len, TEXT_MAX - len, "%s%s", i ? "," : "",
-					cfg_opt_getnstr(opt, i));
-	if (len >= TEXT_MAX) {
-		cfg_error(cfg, "the value of '%s' is too long", cfg_opt_name(opt));
-		return -1;
-	}
-	snprintf(to->origin, ORIGIN_MAX, "%s:%d", parsing.file, cfg->line);
-	return 0;
-}
-
-/* The length of the comment that begins at @at, its newline not included; 0: none begins there. */
-static size_t comment_length(const char *at)
-{
-	const char *end;
-
-	if (at[0] == '#' || (at[0] == '/' && at[1] == '/'))
-		return strcspn(at, "\n");
-	if (at[0] != '/' || at[1] != '*')
-		return 0;
-	end = strstr(at + 2, "*/");
-	return end ? (size_t)(end + 2 - at) : 0;
-}
-
-/* libconfuse 3.3 counts the lines of comments wrong, so it does not get to see any. */
-static void blank_comments(char *text)
-{
-	char quote = '\0';
-
-	while (*text) {
-		size_t n = quote ? 0 : comment_length(text);
-
-		if (n == 0) {
-			if (quote && *text == '\\' && text[1])
-				text++;
-			else if (quote ? *text == quote : *text == '"' || *text == '\'')
-				quote = quote ? '\0' : *text;
-			text++;
-		}
-		for (; n > 0; n--, text++)
-			if (*text != '\n')
-				*text = ' ';
-	}
-}
-
-static char *load_file(const char *file, char *error)
-{
-	char *text = malloc(FILE_MAX + 1);
-	FILE *f = text ? fopen(file, "re") : NULL;
-	size_t n = f ? fread(text, 1, FILE_MAX + 1, f) : 0;
-	int err = !f || ferror(f) ? errno : 0;
-
-	if (f)
-		fclose(f);
-	if (err == 0 && n <= FILE_MAX && !memchr(text, 0, n)) {
-		text[n] = '\0';
-		blank_comments(text);
-		return text;
-	}
-	free(text);
-	snprintf(error, CONFIG_ERROR_MAX, "%s: %s, expected a readable text file", file,
-		 err ? strerror(err) : "too large, or not a text");
-	return NULL;
-}
-
-static int parse_text(const char *text)
-{
-	cfg_opt_t opts[N_KEYS + 1];
-	cfg_t *cfg;
-	int r;
-
-	for (int i = 0; i < N_KEYS; i++) {
-		cfg_opt_t list = CFG_STR_LIST(keys[i].name, NULL, CFGF_NONE);
-		cfg_opt_t one = CFG_STR(keys[i].name, NULL, CFGF_NONE);
-
-		opts[i] = keys[i].list ? list : one;
-	}
-	opts[N_KEYS] = (cfg_opt_t)CFG_END();
-	cfg = cfg_init(opts, CFGF_NONE);
-	if (!cfg)
-		return -ENOMEM;
 	for (int i = 0; i < N_KEYS; i++)
-		cfg_set_validate_func(cfg, keys[i].name, on_value);
-	cfg_set_error_function(cfg, on_error);
-	r = cfg_parse_buf(cfg, text);
-	cfg_free(cfg);
-	return r == CFG_SUCCESS ? 0 : -EINVAL;
+		list[i] = (struct configfile_key){.name = keys[i].name, .list = keys[i].list};
 }
 
 static int read_file(struct config_sources *src, const char *file, char *error)
 {
-	char *text = load_file(file, error);
-	int r;
+	struct configfile_key list[N_KEYS];
+	struct configfile_target to = {put_from_file, src};
 
-	if (!text)
-		return -EINVAL;
-	parsing.sources = src;
-	parsing.file = file;
-	parsing.error = error;
-	r = parse_text(text);
-	free(text);
-	return r;
+	file_keys(list);
+	return configfile_read(file, list, N_KEYS, to, error);
+}
+
+static int refuse_key(const char *origin, const char *name, char *error)
+{
+	struct configfile_key list[N_KEYS];
+	char names[CONFIGFILE_NAMES_MAX];
+
+	file_keys(list);
+	configfile_names(list, N_KEYS, names);
+	return refuse(error, "%s: unknown key '%s', expected one of %s", origin, name, names);
 }
 
 static int read_set(struct config_sources *src, const char *set, char *error)
@@ -591,8 +415,7 @@ static int read_set(struct config_sources *src, const char *set, char *error)
 	snprintf(name, sizeof(name), "%.*s", (int)(eq - set < 31 ? eq - set : 31), set);
 	key = key_find(name);
 	if (key < 0)
-		return refuse(error, "%s: unknown key '%s', expected one of %s", origin, name,
-			      key_names());
+		return refuse_key(origin, name, error);
 	if (strlen(eq + 1) >= TEXT_MAX)
 		return refuse(error, "--set %s: the value is too long, expected under %d bytes",
 			      name, TEXT_MAX);
@@ -700,7 +523,9 @@ struct printing {
 	bool later;
 };
 
-static int print_word(void *ctx, const char *word, char *why)
+/* The signature is that of each_word(). */
+static int print_word(void *ctx, const char *word,
+		      char *why) // NOLINT(readability-non-const-parameter)
 {
 	struct printing *p = ctx;
 

@@ -11,11 +11,11 @@
 #include <sys/types.h>
 #include <sys/un.h>
 
+#include "configfile.h"
 #include "geometry.h"
 #include "log.h"
 
 #define CONFIG_UIDS_MAX 64u
-#define CONFIG_ERROR_MAX 512u
 
 enum config_preset { PRESET_PRODUCTION, PRESET_DEVELOPMENT, PRESET_TESTING };
 
@@ -69,15 +69,6 @@ void config_sources_free(struct config_sources *sources);
 
 /* The effective configuration in the file's syntax; each line tells its origin. */
 void config_print(const struct config *cfg, const struct config_sources *sources, FILE *out);
-
-/*
- * config_size - "64M" to bytes
- * Return: 0; -EINVAL not a size; -ERANGE more than 64 bits; -ENOMSG a number without a unit.
- */
-int config_size(const char *text, uint64_t *bytesp);
-
-/* "64 MiB", for sentences. */
-const char *config_size_text(uint64_t bytes, char buf[32]);
 
 /* May this uid attach? Own uid and root always may. */
 bool config_allows(const struct config *cfg, uid_t uid, bool rdonly);

@@ -21,6 +21,7 @@
 #include "ctlpage.h"
 #include "log.h"
 #include "process.h"
+#include "size.h"
 
 #define KEEPER_FORK_MS 1000u /* a keeper that dies at once is not replaced faster than this */
 
@@ -180,7 +181,7 @@ static void announce(struct daemon *d)
 {
 	const struct config *cfg = d->cache->cfg;
 	uint64_t starts = load_relaxed(&d->ctl->daemon_starts);
-	char size[32];
+	char size[SIZE_TEXT_MAX];
 
 	store_relaxed(&d->ctl->daemon_pid, (uint64_t)getpid());
 	if (starts > 1)
@@ -189,8 +190,7 @@ static void announce(struct daemon *d)
 			      (int)getpid(), (unsigned long)starts, clients_count(&d->clients));
 	else
 		log_info("ready: cache %s, %s, socket %s, pid %d", cfg->name,
-			 config_size_text(cfg->region.max_memory, size), cfg->socket,
-			 (int)getpid());
+			 size_text(cfg->region.max_memory, size), cfg->socket, (int)getpid());
 	log_stamp();
 }
 

@@ -30,13 +30,14 @@ static unsigned long log_dropped;
 static bool stderr_is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
-	unsigned long long dev, ino;
+	unsigned long long dev;
+	char *colon;
 	struct stat st;
 
-	if (!stream || sscanf(stream, "%llu:%llu", &dev, &ino) != 2 ||
-	    fstat(STDERR_FILENO, &st) < 0)
+	if (!stream || fstat(STDERR_FILENO, &st) < 0)
 		return false;
-	return st.st_dev == dev && st.st_ino == ino;
+	dev = strtoull(stream, &colon, 10);
+	return *colon == ':' && st.st_dev == dev && st.st_ino == strtoull(colon + 1, NULL, 10);
 }
 
 void log_init(enum log_level level)

@@ -30,6 +30,7 @@
 #include "log.h"
 #include "mapping.h"
 #include "memory.h"
+#include "size.h"
 
 #define COMMIT_STEP (64ULL << 20)
 #define REGION_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
@@ -101,14 +102,14 @@ static int commit_all(const struct region *r)
 static int check_room(const struct config *cfg)
 {
 	struct memory_limit limit;
-	char want[32], have[32];
+	char want[SIZE_TEXT_MAX], have[SIZE_TEXT_MAX];
 
 	memory_available(&limit, "");
 	if (cfg->region.max_memory <= limit.available)
 		return 0;
 	log_error("memory = %s is more than the %s that %s leaves; lower memory, or make room",
-		  config_size_text(cfg->region.max_memory, want),
-		  config_size_text(limit.available, have), limit.what);
+		  size_text(cfg->region.max_memory, want), size_text(limit.available, have),
+		  limit.what);
 	return -ENOMEM;
 }
 
@@ -205,7 +206,7 @@ static int make_control(struct region *r, const struct config *cfg)
 
 int region_create(struct region *r, const struct config *cfg)
 {
-	char size[32];
+	char size[SIZE_TEXT_MAX];
 	int err = check_room(cfg);
 
 	if (err < 0)
@@ -221,7 +222,7 @@ int region_create(struct region *r, const struct config *cfg)
 	else
 		log_error(
 			"cannot allocate memory = %s for the cache: %s; lower memory, or make room",
-			config_size_text(cfg->region.max_memory, size), strerror(-err));
+			size_text(cfg->region.max_memory, size), strerror(-err));
 	return err;
 }
 

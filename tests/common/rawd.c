@@ -127,22 +127,28 @@ static bool ended_well(const struct rawd *d, const siginfo_t *info)
 	return !ours || info->si_status == 0;
 }
 
+/* Return: true if there was one that has ended; false: none has, or there is none. */
+static bool reap_one(const struct rawd *d, bool *any)
+{
+	siginfo_t info = {.si_pid = 0};
+
+	*any = waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+	if (!*any || info.si_pid == 0)
+		return false;
+	CHECK(ended_well(d, &info));
+	waitpid(info.si_pid, NULL, 0);
+	return true;
+}
+
 static void reap(const struct rawd *d)
 {
 	uint64_t until = raw_now_ms() + PATIENCE_MS * raw_scale();
-	siginfo_t info;
+	bool any = true;
 
-	for (;;) {
-		info.si_pid = 0;
-		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
-			return;
-		if (info.si_pid == 0) {
-			CHECK(raw_now_ms() < until);
+	while (any) {
+		CHECK(raw_now_ms() < until);
+		if (!reap_one(d, &any) && any)
 			raw_nap();
-			continue;
-		}
-		CHECK(ended_well(d, &info));
-		waitpid(info.si_pid, NULL, 0);
 	}
 }
 

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "config.h"
+#include "size.h"
 
 static char file[256];
 
@@ -71,20 +72,20 @@ static void test_sizes(void **state)
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
 		uint64_t n = 0;
 
-		assert_int_equal(config_size(t[i].text, &n), t[i].r);
+		assert_int_equal(size_parse(t[i].text, &n), t[i].r);
 		assert_int_equal(n, t[i].bytes);
 	}
 }
 
 static void test_size_text(void **state)
 {
-	char buf[32];
+	char buf[SIZE_TEXT_MAX];
 
 	(void)state;
-	assert_string_equal(config_size_text(64ULL << 20, buf), "64 MiB");
-	assert_string_equal(config_size_text(1000, buf), "1000 bytes");
-	assert_string_equal(config_size_text(1ULL << 20, buf), "1 MiB");
-	assert_string_equal(config_size_text(23ULL * 1000 * 1000 * 1000, buf), "21 GiB");
+	assert_string_equal(size_text(64ULL << 20, buf), "64 MiB");
+	assert_string_equal(size_text(1000, buf), "1000 bytes");
+	assert_string_equal(size_text(1ULL << 20, buf), "1 MiB");
+	assert_string_equal(size_text(23ULL * 1000 * 1000 * 1000, buf), "21 GiB");
 }
 
 static void test_defaults(void **state)

@@ -89,7 +89,7 @@ static void test_log_never_blocks(void **state)
 	log_init(LEVEL_INFO);
 	for (int i = 0; i < 5000; i++)
 		log_info("line %d of many that nobody reads", i);
-	while ((n = read(fds[0], buf, sizeof(buf))) == (ssize_t)sizeof(buf))
+	while (read(fds[0], buf, sizeof(buf)) == (ssize_t)sizeof(buf))
 		;
 	log_info("the last one");
 	n = read(fds[0], buf, sizeof(buf) - 1);
