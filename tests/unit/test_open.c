@@ -103,6 +103,21 @@ static void test_read_only_open(void **state)
 	larder_close(h);
 }
 
+static void test_orphan_time_from_the_environment(void **state)
+{
+	struct larder *h;
+
+	(void)state;
+	setenv("LARDER_ORPHAN_AFTER_MS", "77", 1);
+	assert_int_equal(larder_open(&h, fake.path, NULL), 0);
+	assert_int_equal(h->attachment->orphan_after_ms, 77);
+	larder_close(h);
+	unsetenv("LARDER_ORPHAN_AFTER_MS");
+	assert_int_equal(larder_open(&h, fake.path, NULL), 0);
+	assert_int_equal(h->attachment->orphan_after_ms, 60000);
+	larder_close(h);
+}
+
 static void test_bad_arguments(void **state)
 {
 	struct larder_open_options opt = {.size = sizeof(opt)};
@@ -325,6 +340,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_open_and_close),
 		cmocka_unit_test(test_read_only_open),
+		cmocka_unit_test(test_orphan_time_from_the_environment),
 		cmocka_unit_test(test_bad_arguments),
 		cmocka_unit_test(test_nobody_there),
 		cmocka_unit_test(test_open_outlives_a_dying_daemon),
