@@ -138,7 +138,8 @@ void bars_first_hit(struct bars *bars)
 
 		if (larder_open(&client, spawn.socket, NULL) < 0)
 			break;
-		bed_gets(client, keys, 1, 1, &hits);
+		hits = 0;
+		bed_pass_cache(client, keys, 1, &hits);
 		if (hits)
 			bars_sample(&ms, (double)(clock_ns() - start) / 1e6);
 		larder_close(client);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* bars_speed.c - one process against the bare table
  *
- * Each run measures both sides one right after the other, in turns of which is first; the figure is
- * the median of the runs' ratios, so that a change of the machine's speed hits both.
+ * Each run measures both sides one right after the other, in turns of which is first, and takes the
+ * median pass of each; the figure is the median of the runs' ratios. So a change of the machine's
+ * speed hits both sides, and a pass in which another process ran hits none.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -19,47 +20,65 @@
 #define SPEED_MEMORY (UINT64_C(64) << 20)
 #define SPEED_HOUR_MS (INT64_C(3600) * 1000)
 
-static unsigned speed_runs(const struct bars *bars)
+/* One kind of table and the keys that are asked for. */
+struct speed_side {
+	bed_pass_fn *pass;
+	void *table;
+	unsigned char (*keys)[BED_KEY];
+	bool is_absent; /* none of the keys is there, else all are */
+};
+
+struct speed_outcome {
+	struct bars_samples ratio, ns; /* of the first side */
+	uint64_t wrong; /* keys that were missed, or found, and should not have been */
+};
+
+static double speed_block(const struct speed_side *side, unsigned passes, uint64_t *wrongp)
 {
-	return bars_quick(bars) ? 11 : 31;
+	uint64_t hits = 0;
+	double ns = bed_block(side->pass, side->table, side->keys, SPEED_KEYS, passes, &hits);
+
+	*wrongp += side->is_absent ? hits : (uint64_t)SPEED_KEYS * passes - hits;
+	return ns;
 }
 
-static unsigned speed_times(const struct bars *bars)
+/* The first side against the second one. */
+static void speed_compare(const struct bars *bars, const struct speed_side *first,
+			  const struct speed_side *second, struct speed_outcome *out)
 {
-	return bars_quick(bars) ? 10 : 40;
+	unsigned runs = bars_quick(bars) ? 15 : 41;
+	unsigned passes = bars_quick(bars) ? 15 : 41;
+
+	*out = (struct speed_outcome){.wrong = 0};
+	for (unsigned run = 0; run < runs; run++) {
+		double ns[2] = {0, 0};
+
+		if (run & 1)
+			ns[1] = speed_block(second, passes, &out->wrong);
+		ns[0] = speed_block(first, passes, &out->wrong);
+		if (!(run & 1))
+			ns[1] = speed_block(second, passes, &out->wrong);
+		bars_sample(&out->ratio, ns[0] / ns[1]);
+		bars_sample(&out->ns, ns[0] / SPEED_KEYS);
+	}
 }
 
 /* ---------------------------------------------------------------- get */
 
 static void speed_get(struct bars *bars, const char *id, int64_t ttl_ms)
 {
-	struct bars_samples ratio = {.n = 0}, ns = {.n = 0};
-	unsigned times = speed_times(bars);
-	double calls = (double)SPEED_KEYS * times;
-	uint64_t hits = 0, bare_hits, total = 0;
+	struct speed_outcome out;
 	struct bed bed;
 
 	if (bed_open(&bed, SPEED_MEMORY, SPEED_KEYS, ttl_ms) < 0)
 		return;
-	bed_gets(bed.cache, bed.keys, SPEED_KEYS, times, &hits);
-	bed_bare_gets(bed.bare, bed.keys, SPEED_KEYS, times, &bare_hits);
-	for (unsigned run = 0; run < speed_runs(bars); run++) {
-		uint64_t bare = 0, ours;
-
-		if (run & 1)
-			bare = bed_bare_gets(bed.bare, bed.keys, SPEED_KEYS, times, &bare_hits);
-		ours = bed_gets(bed.cache, bed.keys, SPEED_KEYS, times, &hits);
-		if (!(run & 1))
-			bare = bed_bare_gets(bed.bare, bed.keys, SPEED_KEYS, times, &bare_hits);
-		total += hits;
-		bars_sample(&ratio, (double)ours / (double)bare);
-		bars_sample(&ns, (double)ours / calls);
-	}
+	speed_compare(bars, &(struct speed_side){bed_pass_cache, bed.cache, bed.keys, false},
+		      &(struct speed_side){bed_pass_bare, bed.bare, bed.keys, false}, &out);
 	bed_close(&bed);
-	if (total != (uint64_t)calls * ratio.n)
+	if (out.wrong)
 		bars_missing(bars, id, "keys were missing although nothing was evicted");
 	else
-		bars_report(bars, id, &ratio, "%.1f ns a get", bars_median(&ns));
+		bars_report(bars, id, &out.ratio, "%.1f ns a get", bars_median(&out.ns));
 }
 
 void bars_get_hit(struct bars *bars)
@@ -73,45 +92,18 @@ void bars_get_ttl(struct bars *bars)
 }
 
 /*
- * Present and absent keys in turns. @wrongp: out: present keys that were missed, absent ones that
- * were found.
- */
-static void speed_misses(struct bars *bars, struct larder *cache, unsigned char (*present)[BED_KEY],
-			 unsigned char (*absent)[BED_KEY], struct bars_samples *ratio,
-			 struct bars_samples *ns, uint64_t *wrongp)
-{
-	unsigned times = speed_times(bars);
-	uint64_t hits, false_hits;
-
-	*wrongp = 0;
-	for (unsigned run = 0; run < speed_runs(bars); run++) {
-		uint64_t miss = 0, hit;
-
-		if (run & 1)
-			miss = bed_gets(cache, absent, SPEED_KEYS, times, &false_hits);
-		hit = bed_gets(cache, present, SPEED_KEYS, times, &hits);
-		if (!(run & 1))
-			miss = bed_gets(cache, absent, SPEED_KEYS, times, &false_hits);
-		*wrongp += false_hits + ((uint64_t)SPEED_KEYS * times - hits);
-		bars_sample(ratio, (double)miss / (double)hit);
-		bars_sample(ns, (double)miss / SPEED_KEYS / times);
-	}
-}
-
-/*
  * The load that the index is designed for is the one that it has when the region is full: the keys
  * that hit are the last ones stored.
  */
 void bars_get_miss(struct bars *bars)
 {
-	struct bars_samples ratio = {.n = 0}, ns = {.n = 0};
 	uint64_t n = SPEED_MEMORY / (BED_KEY + BED_VALUE) * 5 / 4;
 	unsigned char(*present)[BED_KEY] = bed_keys(n - SPEED_KEYS, SPEED_KEYS);
 	unsigned char(*absent)[BED_KEY] = bed_keys(UINT64_C(1) << 40, SPEED_KEYS);
+	struct speed_outcome out = {.wrong = 0};
 	struct counters counters = {0};
 	struct larder *cache = NULL;
 	struct spawn spawn = {.guard = 0};
-	uint64_t wrong = 0;
 	int r = -1;
 
 	if (present && absent && spawn_start_memory(&spawn, SPEED_MEMORY, &cache) == 0) {
@@ -119,17 +111,19 @@ void bars_get_miss(struct bars *bars)
 		if (r == 0)
 			r = counters_read(cache, &counters);
 		if (r == 0)
-			speed_misses(bars, cache, present, absent, &ratio, &ns, &wrong);
+			speed_compare(
+				bars, &(struct speed_side){bed_pass_cache, cache, absent, true},
+				&(struct speed_side){bed_pass_cache, cache, present, false}, &out);
 	}
 	larder_close(cache);
 	spawn_stop(&spawn);
 	free(present);
 	free(absent);
-	if (r == 0 && wrong)
+	if (r == 0 && out.wrong)
 		bars_missing(bars, "get-miss", "keys were missing, or found that nobody stored");
 	else if (r == 0)
-		bars_report(bars, "get-miss", &ratio, "%.1f ns a miss, %llu items in the index",
-			    bars_median(&ns), (unsigned long long)counters.live_items);
+		bars_report(bars, "get-miss", &out.ratio, "%.1f ns a miss, %llu items in the index",
+			    bars_median(&out.ns), (unsigned long long)counters.live_items);
 }
 
 /* ---------------------------------------------------------------- the yardstick itself */
@@ -147,28 +141,24 @@ static struct absl_map *absl_filled(void)
 	return map;
 }
 
-static uint64_t absl_gets(const struct absl_map *map, unsigned char (*keys)[BED_KEY],
-			  unsigned times, uint64_t *hitsp)
+static uint64_t absl_pass(void *table, unsigned char (*keys)[BED_KEY], uint64_t n, uint64_t *hitsp)
 {
 	unsigned char value[BED_VALUE];
+	const struct absl_map *map = table;
 	uint64_t start = clock_ns(), hits = 0;
 
-	while (times--) {
-		for (uint64_t i = 0; i < SPEED_KEYS; i++) {
-			size_t len = sizeof(value);
+	for (uint64_t i = 0; i < n; i++) {
+		size_t len = sizeof(value);
 
-			hits += absl_map_get(map, keys[i], BED_KEY, value, &len) == 0;
-		}
+		hits += absl_map_get(map, keys[i], BED_KEY, value, &len) == 0;
 	}
-	*hitsp = hits;
+	*hitsp += hits;
 	return clock_ns() - start;
 }
 
 void bars_bare_absl(struct bars *bars)
 {
-	struct bars_samples ratio = {.n = 0}, ns = {.n = 0};
-	unsigned times = speed_times(bars);
-	uint64_t hits, absl_hits;
+	struct speed_outcome out = {.wrong = 0};
 	struct absl_map *map;
 	struct bed bed;
 
@@ -179,58 +169,68 @@ void bars_bare_absl(struct bars *bars)
 	if (bed_open(&bed, SPEED_MEMORY, SPEED_KEYS, 0) < 0)
 		return;
 	map = absl_filled();
-	for (unsigned run = 0; map && run < speed_runs(bars); run++) {
-		uint64_t absl = 0, bare;
-
-		if (run & 1)
-			absl = absl_gets(map, bed.keys, times, &absl_hits);
-		bare = bed_bare_gets(bed.bare, bed.keys, SPEED_KEYS, times, &hits);
-		if (!(run & 1))
-			absl = absl_gets(map, bed.keys, times, &absl_hits);
-		if (hits == absl_hits)
-			bars_sample(&ratio, (double)bare / (double)absl);
-		bars_sample(&ns, (double)bare / SPEED_KEYS / times);
-	}
-	if (map)
+	if (map) {
+		speed_compare(bars, &(struct speed_side){bed_pass_bare, bed.bare, bed.keys, false},
+			      &(struct speed_side){absl_pass, map, bed.keys, false}, &out);
 		absl_map_free(map);
+	}
 	bed_close(&bed);
-	bars_report(bars, "bare-absl", &ratio, "%.1f ns a bare get", bars_median(&ns));
+	if (out.wrong || !out.ratio.n)
+		bars_missing(bars, "bare-absl", "one of the tables lost keys");
+	else
+		bars_report(bars, "bare-absl", &out.ratio, "%.1f ns a bare get",
+			    bars_median(&out.ns));
 }
 
 /* ---------------------------------------------------------------- mget */
 
 #define MGET_BATCH 32
+#define MGET_PIECE 12800 /* keys */
+#define MGET_PIECES 50
 
 struct mget_side {
 	struct larder *cache; /* NULL: the bare table */
 	const struct bare *bare;
 };
 
-/* All @n keys of the sequence, in batches. Return: nanoseconds. */
-static uint64_t mget_all(const struct mget_side *side, unsigned char (*keys)[BED_KEY], uint64_t n,
-			 uint64_t *hitsp)
+/* The same passes as in bed.h, in batches. @n: a multiple of MGET_BATCH */
+static uint64_t mget_pass(const struct mget_side *side, unsigned char (*keys)[BED_KEY], uint64_t n,
+			  uint64_t *hitsp)
 {
 	static unsigned char values[MGET_BATCH][BED_VALUE];
 	struct larder_op ops[MGET_BATCH];
 	uint64_t start = clock_ns();
 
 	memset(ops, 0, sizeof(ops));
-	*hitsp = 0;
-	for (uint64_t i = 0; i + MGET_BATCH <= n; i += MGET_BATCH) {
+	for (uint64_t i = 0; i < n; i += MGET_BATCH) {
 		for (unsigned k = 0; k < MGET_BATCH; k++) {
 			ops[k].key = keys[i + k];
 			ops[k].klen = BED_KEY;
 			ops[k].buf = values[k];
 			ops[k].len = BED_VALUE;
+			ops[k].result = LARDER_MISS;
 		}
 		if (!side->cache)
 			bare_mget(side->bare, ops, MGET_BATCH);
 		else if (larder_mget(side->cache, ops, MGET_BATCH) < 0)
-			return 0;
+			continue; /* none of them counts as found */
 		for (unsigned k = 0; k < MGET_BATCH; k++)
 			*hitsp += ops[k].result == LARDER_OK;
 	}
 	return clock_ns() - start;
+}
+
+/* Different keys in each piece, so that none is warm; the median piece. */
+static double mget_pieces(const struct mget_side *side, unsigned char (*keys)[BED_KEY],
+			  uint64_t *hitsp)
+{
+	struct bars_samples ns = {.n = 0};
+
+	*hitsp = 0;
+	for (unsigned i = 0; i < MGET_PIECES; i++)
+		bars_sample(&ns, (double)mget_pass(side, keys + (size_t)i * MGET_PIECE, MGET_PIECE,
+						   hitsp));
+	return bars_median(&ns) / MGET_PIECE;
 }
 
 /* Uniform draws of the ids 0 to @n_ids - 1, as keys. */
@@ -249,8 +249,8 @@ void bars_mget(struct bars *bars)
 	struct bars_samples ratio = {.n = 0}, ns = {.n = 0};
 	bool is_quick = bars_quick(bars);
 	uint64_t n_ids = is_quick ? 1000000 : 5000000;
-	uint64_t draws = is_quick ? 320000 : 1280000;
-	uint64_t hits[2], missing = 0;
+	uint64_t draws = (uint64_t)MGET_PIECE * MGET_PIECES;
+	uint64_t hits[2] = {0, 0}, missing = 0;
 	unsigned char(*keys)[BED_KEY];
 	struct bed bed;
 
@@ -259,16 +259,16 @@ void bars_mget(struct bars *bars)
 	keys = mget_draws(n_ids, draws);
 	for (unsigned run = 0; keys && run < 11; run++) {
 		const struct mget_side ours = {bed.cache, NULL}, bare = {NULL, bed.bare};
-		uint64_t time[2];
+		double time[2] = {0, 0};
 
 		if (run & 1)
-			time[1] = mget_all(&bare, keys, draws, &hits[1]);
-		time[0] = mget_all(&ours, keys, draws, &hits[0]);
+			time[1] = mget_pieces(&bare, keys, &hits[1]);
+		time[0] = mget_pieces(&ours, keys, &hits[0]);
 		if (!(run & 1))
-			time[1] = mget_all(&bare, keys, draws, &hits[1]);
+			time[1] = mget_pieces(&bare, keys, &hits[1]);
 		missing += hits[1] - hits[0];
-		bars_sample(&ratio, (double)time[0] / (double)time[1]);
-		bars_sample(&ns, (double)time[0] / (double)draws);
+		bars_sample(&ratio, time[0] / time[1]);
+		bars_sample(&ns, time[0]);
 	}
 	free(keys);
 	bed_close(&bed);
@@ -301,7 +301,8 @@ static bool set_run(struct bed *bed, struct bars_samples *ratio, struct bars_sam
 {
 	uint64_t item_bytes = BED_KEY + BED_VALUE;
 	unsigned rounds = (unsigned)(3 * SPEED_MEMORY / SPEED_KEYS / item_bytes / SET_ROUND + 1);
-	uint64_t set = 0, bare = 0, hits;
+	uint64_t set = 0, hits = 0;
+	double bare = 0;
 
 	for (unsigned i = 0; i < rounds; i++) {
 		for (unsigned pass = 0; pass < SET_ROUND; pass++) {
@@ -311,10 +312,10 @@ static bool set_run(struct bed *bed, struct bars_samples *ratio, struct bars_sam
 				return false;
 			set += one;
 		}
-		bed_bare_gets(bed->bare, bed->keys, SPEED_KEYS, 1, &hits);
-		bare += bed_bare_gets(bed->bare, bed->keys, SPEED_KEYS, SET_ROUND, &hits);
+		bare += SET_ROUND * bed_block(bed_pass_bare, bed->bare, bed->keys, SPEED_KEYS,
+					      SET_ROUND, &hits);
 	}
-	bars_sample(ratio, (double)set / (double)bare);
+	bars_sample(ratio, (double)set / bare);
 	bars_sample(ns, (double)set / rounds / SET_ROUND / SPEED_KEYS);
 	return true;
 }

@@ -30,26 +30,27 @@ struct two {
 	_Atomic uint32_t command;
 	_Atomic uint32_t done[2];  /* the last command that child finished */
 	_Atomic uint32_t at_start; /* children that stand ready for a common start */
-	_Atomic uint64_t ns[2];
+	_Atomic uint64_t ns[2];	   /* of a pass */
 	_Atomic uint64_t missing;
-	uint32_t times;
+	uint32_t passes;
 };
 
 static void two_measure(struct two *two, const struct bed *bed, unsigned child, uint32_t command)
 {
-	uint64_t hits, ns;
+	bool is_bare = command & TWO_BARE;
+	uint64_t hits = 0;
+	double ns;
 
 	if (command & TWO_BOTH) {
 		atomic_fetch_add(&two->at_start, 1);
 		while (atomic_load(&two->at_start) < 2)
 			;
 	}
-	if (command & TWO_BARE)
-		ns = bed_bare_gets(bed->bare, bed->keys, TWO_KEYS, two->times, &hits);
-	else
-		ns = bed_gets(bed->cache, bed->keys, TWO_KEYS, two->times, &hits);
-	atomic_fetch_add(&two->missing, (uint64_t)TWO_KEYS * two->times - hits);
-	atomic_store(&two->ns[child], ns);
+	ns = bed_block(is_bare ? bed_pass_bare : bed_pass_cache,
+		       is_bare ? (void *)bed->bare : (void *)bed->cache, bed->keys, TWO_KEYS,
+		       two->passes, &hits);
+	atomic_fetch_add(&two->missing, (uint64_t)TWO_KEYS * two->passes - hits);
+	atomic_store(&two->ns[child], (uint64_t)ns);
 }
 
 /* The child has its own handle; the bare table is its own by copy-on-write and only read. */
@@ -83,7 +84,6 @@ static int two_child(struct two *two, struct bed *bed, unsigned child)
 static double two_command(struct two *two, const pid_t *pid, uint32_t number, uint32_t what)
 {
 	uint32_t command = number * TWO_STEP + what;
-	double gets = (double)TWO_KEYS * two->times;
 	double rate;
 
 	atomic_store(&two->at_start, 0);
@@ -95,9 +95,9 @@ static double two_command(struct two *two, const pid_t *pid, uint32_t number, ui
 			clock_sleep_us(200);
 		}
 	}
-	rate = gets / (double)atomic_load(&two->ns[0]);
+	rate = TWO_KEYS / (double)atomic_load(&two->ns[0]);
 	if (what & TWO_BOTH)
-		rate += gets / (double)atomic_load(&two->ns[1]);
+		rate += TWO_KEYS / (double)atomic_load(&two->ns[1]);
 	return rate;
 }
 
@@ -142,7 +142,7 @@ static void two_processes(struct bars *bars, struct bed *bed, struct two *two)
 {
 	pid_t pid[2];
 
-	two->times = bars_quick(bars) ? 20 : 100;
+	two->passes = bars_quick(bars) ? 20 : BED_PASSES_MAX;
 	for (unsigned i = 0; i < 2; i++) {
 		pid[i] = spawn_client();
 		if (pid[i] == 0)

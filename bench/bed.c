@@ -85,36 +85,52 @@ void bed_close(struct bed *bed)
 	spawn_stop(&bed->spawn);
 }
 
-uint64_t bed_gets(struct larder *cache, unsigned char (*keys)[BED_KEY], uint64_t n, unsigned times,
-		  uint64_t *hitsp)
+uint64_t bed_pass_cache(void *table, unsigned char (*keys)[BED_KEY], uint64_t n, uint64_t *hitsp)
 {
 	unsigned char value[BED_VALUE];
+	struct larder *cache = table;
 	uint64_t start = clock_ns(), hits = 0;
 
-	while (times--) {
-		for (uint64_t i = 0; i < n; i++) {
-			size_t len = sizeof(value);
+	for (uint64_t i = 0; i < n; i++) {
+		size_t len = sizeof(value);
 
-			hits += larder_get(cache, keys[i], BED_KEY, value, &len) == LARDER_OK;
-		}
+		hits += larder_get(cache, keys[i], BED_KEY, value, &len) == LARDER_OK;
 	}
-	*hitsp = hits;
+	*hitsp += hits;
 	return clock_ns() - start;
 }
 
-uint64_t bed_bare_gets(const struct bare *bare, unsigned char (*keys)[BED_KEY], uint64_t n,
-		       unsigned times, uint64_t *hitsp)
+uint64_t bed_pass_bare(void *table, unsigned char (*keys)[BED_KEY], uint64_t n, uint64_t *hitsp)
 {
 	unsigned char value[BED_VALUE];
+	const struct bare *bare = table;
 	uint64_t start = clock_ns(), hits = 0;
 
-	while (times--) {
-		for (uint64_t i = 0; i < n; i++) {
-			size_t len = sizeof(value);
+	for (uint64_t i = 0; i < n; i++) {
+		size_t len = sizeof(value);
 
-			hits += bare_get(bare, keys[i], BED_KEY, value, &len) == LARDER_OK;
-		}
+		hits += bare_get(bare, keys[i], BED_KEY, value, &len) == LARDER_OK;
 	}
-	*hitsp = hits;
+	*hitsp += hits;
 	return clock_ns() - start;
+}
+
+static int bed_compare(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+double bed_block(bed_pass_fn *pass, void *table, unsigned char (*keys)[BED_KEY], uint64_t n,
+		 unsigned passes, uint64_t *hitsp)
+{
+	uint64_t ns[BED_PASSES_MAX];
+
+	pass(table, keys, n, hitsp);
+	*hitsp = 0;
+	for (unsigned i = 0; i < passes; i++)
+		ns[i] = pass(table, keys, n, hitsp);
+	qsort(ns, passes, sizeof(*ns), bed_compare);
+	return (double)(ns[(passes - 1) / 2] + ns[passes / 2]) / 2;
 }

@@ -39,11 +39,22 @@ int bed_store(struct larder *cache, uint64_t from, uint64_t to, int64_t ttl_ms);
 unsigned char (*bed_keys(uint64_t first, uint64_t n))[BED_KEY];
 
 /*
- * Gets of @n keys, @times over. @hitsp: out: how many were there. Return: nanoseconds.
+ * One pass of gets over @n keys on a table of some kind. @hitsp: added to: how many were there.
+ * Return: nanoseconds.
  */
-uint64_t bed_gets(struct larder *cache, unsigned char (*keys)[BED_KEY], uint64_t n, unsigned times,
-		  uint64_t *hitsp);
-uint64_t bed_bare_gets(const struct bare *bare, unsigned char (*keys)[BED_KEY], uint64_t n,
-		       unsigned times, uint64_t *hitsp);
+typedef uint64_t bed_pass_fn(void *table, unsigned char (*keys)[BED_KEY], uint64_t n,
+			     uint64_t *hitsp);
+bed_pass_fn bed_pass_cache; /* table: struct larder */
+bed_pass_fn bed_pass_bare;  /* table: struct bare */
+
+#define BED_PASSES_MAX 64
+
+/*
+ * @passes passes (at most BED_PASSES_MAX) in a row, after one that does not count.
+ * The median pass: one in which the scheduler took the processor away says nothing about the table.
+ * @hitsp: out: of all passes that count. Return: nanoseconds of one pass.
+ */
+double bed_block(bed_pass_fn *pass, void *table, unsigned char (*keys)[BED_KEY], uint64_t n,
+		 unsigned passes, uint64_t *hitsp);
 
 #endif
