@@ -125,12 +125,13 @@ static int bed_compare(const void *a, const void *b)
 double bed_block(bed_pass_fn *pass, void *table, unsigned char (*keys)[BED_KEY], uint64_t n,
 		 unsigned passes, uint64_t *hitsp)
 {
-	uint64_t ns[BED_PASSES_MAX];
+	uint64_t ns[BED_PASSES_MAX] = {0};
+	unsigned low = (passes - 1) / 2, high = passes / 2;
 
 	pass(table, keys, n, hitsp);
 	*hitsp = 0;
 	for (unsigned i = 0; i < passes; i++)
 		ns[i] = pass(table, keys, n, hitsp);
 	qsort(ns, passes, sizeof(*ns), bed_compare);
-	return (double)(ns[(passes - 1) / 2] + ns[passes / 2]) / 2;
+	return (double)(ns[low] + ns[high]) / 2;
 }
