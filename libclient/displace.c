@@ -169,15 +169,20 @@ static unsigned oldest_entry(const struct larder *h, const struct survey *s)
 	return best;
 }
 
-unsigned displace(struct larder *h, const struct survey *s, uint64_t pending)
+unsigned displace_move(struct larder *h, const struct survey *s, uint64_t pending)
+{
+	unsigned pos = 0;
+
+	while (pos < BOTH && !move_entry(h, s, pos, pending))
+		pos++;
+	return pos;
+}
+
+unsigned displace_evict(struct larder *h, const struct survey *s, uint64_t pending)
 {
 	struct hit victim;
-	unsigned pos;
+	unsigned pos = oldest_entry(h, s);
 
-	for (pos = 0; pos < BOTH; pos++)
-		if (move_entry(h, s, pos, pending))
-			return pos;
-	pos = oldest_entry(h, s);
 	if (pos == NOWHERE || !load_entry(h, s, pos, &victim) ||
 	    !take_place(h, s, pos, &victim, pending))
 		return NOWHERE;

@@ -8,11 +8,12 @@
 #include "survey.h"
 
 /*
- * displace - put a PENDING word where another key's word was
- * @pending: without the alt bit. Moves some entry to its other bucket; if no other bucket has room, the
- * least recent of the 14 entries is evicted, which is counted. Uses H1.
- * Return: the position; NOWHERE: look again.
+ * displace_move - put a PENDING word where another key's word was, which moves to its other bucket
+ * displace_evict - put it where the least recent of the 14 entries was, which is evicted and counted
+ * @pending: without the alt bit. Both use H1.
+ * Return: the position; NOWHERE: nothing changed.
  */
-unsigned displace(struct larder *h, const struct survey *s, uint64_t pending);
+unsigned displace_move(struct larder *h, const struct survey *s, uint64_t pending);
+unsigned displace_evict(struct larder *h, const struct survey *s, uint64_t pending);
 
 #endif

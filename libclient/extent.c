@@ -40,6 +40,12 @@ static uint64_t body_word(const struct larder *h, uint64_t extent, uint32_t *seg
 	return seg_body(w) && (seg_gen(w) & EXTENT_GEN_MASK) == (extent & EXTENT_GEN_MASK) ? w : 0;
 }
 
+/* Bytes of the value in its i-th extent. */
+static uint64_t body_bytes(const struct larder *h, uint64_t vlen, uint64_t i)
+{
+	return i < vlen >> h->seg_shift ? h->seg_bytes : extent_rest(h, vlen);
+}
+
 static void drop_body(struct larder *h, uint64_t extent)
 {
 	uint32_t seg;
@@ -63,7 +69,7 @@ static uint64_t head_extent(const struct larder *h, const struct hit *hit, uint6
 
 void extent_drop(struct larder *h, const struct hit *hit)
 {
-	uint64_t n = hit->it.vlen >> h->seg_shift;
+	uint64_t n = extent_count(h, hit->it.vlen);
 
 	for (uint64_t i = 0; i < n; i++)
 		drop_body(h, head_extent(h, hit, i));
@@ -71,13 +77,14 @@ void extent_drop(struct larder *h, const struct hit *hit)
 
 bool extent_read(const struct larder *h, const struct hit *hit, void *dst, size_t room)
 {
-	uint64_t n = hit->it.vlen >> h->seg_shift;
-	uint64_t tail = hit->it.vlen & (h->seg_bytes - 1);
+	uint64_t n = extent_count(h, hit->it.vlen);
+	uint64_t tail = extent_tail(h, hit->it.vlen);
 	uint8_t *out = dst;
 
 	for (uint64_t i = 0; i < n; i++) {
 		uint64_t e = head_extent(h, hit, i);
-		size_t part = room < h->seg_bytes ? room : h->seg_bytes;
+		size_t whole = body_bytes(h, hit->it.vlen, i);
+		size_t part = room < whole ? room : whole;
 		uint32_t seg;
 
 		if (body_word(h, e, &seg) == 0)
@@ -100,9 +107,10 @@ bool extent_read(const struct larder *h, const struct hit *hit, void *dst, size_
 
 /* ------------------------------------------------------------------ storing */
 
-static int write_body(struct larder *h, const struct write *w, const uint8_t *bytes,
+static int write_body(struct larder *h, const struct write *w, const uint8_t *value, uint64_t i,
 		      uint64_t *extent)
 {
+	uint64_t bytes = body_bytes(h, w->vlen, i);
 	struct lease body = {.seg = NO_SEGMENT};
 	struct shm_table *t;
 	int r = segment_begin(h, &body, LEASE_BODY, h->seg_bytes);
@@ -110,9 +118,9 @@ static int write_body(struct larder *h, const struct write *w, const uint8_t *by
 	if (r != 0)
 		return r;
 	t = &h->table[body.seg];
-	copy_in(seg_base(h, body.seg), bytes, h->seg_bytes);
+	copy_in(seg_base(h, body.seg), value + (i << h->seg_shift), bytes);
 	/* relaxed: read by a cleaner after its CAS on the sealed word */
-	store_relaxed_u32(&t->fill, h->seg_bytes);
+	store_relaxed_u32(&t->fill, (uint32_t)bytes);
 	store_relaxed(&t->expiry, w->key.hash);
 	*extent = extent_word(body.seg, seg_gen(body.word));
 	segment_seal(h, &body);
@@ -130,7 +138,7 @@ static int write_bodies(struct larder *h, const struct write *w, const uint8_t *
 			uint64_t *list, uint64_t n)
 {
 	for (uint64_t i = 0; i < n; i++) {
-		int r = write_body(h, w, value + (i << h->seg_shift), &list[i]);
+		int r = write_body(h, w, value, i, &list[i]);
 
 		if (r != 0) {
 			drop_bodies(h, list, i);
@@ -155,14 +163,14 @@ static bool bodies_stand(const struct larder *h, const uint64_t *list, uint64_t 
 /* Bodies, then the head. -EAGAIN also if a body was reclaimed before the head stood. */
 static int store_once(struct larder *h, struct write *w, const uint8_t *value, uint8_t *image)
 {
-	uint64_t n = w->vlen >> h->seg_shift;
-	uint64_t tail = w->vlen & (h->seg_bytes - 1);
+	uint64_t n = extent_count(h, w->vlen);
+	uint64_t tail = extent_tail(h, w->vlen);
 	uint64_t *list = (uint64_t *)(void *)image;
 	int r = write_bodies(h, w, value, list, n);
 
 	if (r != 0)
 		return r;
-	memcpy(image + n * 8, value + (n << h->seg_shift), tail);
+	memcpy(image + n * 8, value + w->vlen - tail, tail);
 	w->value = image;
 	w->type = ITEM_EXTENTS;
 	r = write_run(h, w);
@@ -180,8 +188,7 @@ static int store_once(struct larder *h, struct write *w, const uint8_t *value, u
 int extent_store(struct larder *h, struct write *w)
 {
 	const uint8_t *value = w->value;
-	uint64_t n = w->vlen >> h->seg_shift;
-	uint8_t *image = malloc(n * 8 + (w->vlen & (h->seg_bytes - 1)) + 8);
+	uint8_t *image = malloc(extent_count(h, w->vlen) * 8 + extent_tail(h, w->vlen));
 	int r = -EAGAIN;
 
 	if (image == NULL)
@@ -196,7 +203,7 @@ int extent_store(struct larder *h, struct write *w)
 
 static bool head_lists(const struct larder *h, const struct hit *hit, uint64_t extent)
 {
-	uint64_t n = hit->it.vlen >> h->seg_shift;
+	uint64_t n = extent_count(h, hit->it.vlen);
 
 	for (uint64_t i = 0; i < n; i++)
 		if (head_extent(h, hit, i) == extent)

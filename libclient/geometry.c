@@ -81,6 +81,15 @@ uint64_t geometry_fixed_bytes(const struct shm_geometry *geo)
 	return geo->off_slots + geometry_buckets(geo, 0) * sizeof(struct shm_bucket);
 }
 
+/* An eighth of the memory, and no more than a head of a quarter segment can list. */
+static uint64_t max_value(const struct shm_geometry *geo)
+{
+	uint64_t listed = geometry_seg_bytes(geo) / 4 / 8 * geometry_seg_bytes(geo);
+	uint64_t max = geo->max_memory / 8 < MAX_VALUE ? geo->max_memory / 8 : MAX_VALUE;
+
+	return listed < max ? listed : max;
+}
+
 int geometry_plan(struct shm_geometry *geo, const struct geometry_options *opt)
 {
 	uint64_t memory = opt->max_memory;
@@ -117,7 +126,7 @@ int geometry_plan(struct shm_geometry *geo, const struct geometry_options *opt)
 	if (geo->chunk_shift > geo->bucket_shift)
 		geo->chunk_shift = geo->bucket_shift;
 	geo->reserve = 2;
-	geo->max_value = memory / 8 < MAX_VALUE ? memory / 8 : MAX_VALUE;
+	geo->max_value = max_value(geo);
 	return 0;
 }
 

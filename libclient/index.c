@@ -158,12 +158,11 @@ enum find index_find_write(struct larder *h, const struct key *k, struct hit *hi
 	return UNLIKELY(b == NULL) ? FIND_RETRY : scan_live(h, k, b, true, hit);
 }
 
-struct shm_bucket *index_locate_level(struct larder *h, uint64_t hash, unsigned *levelp)
+struct shm_bucket *index_locate(struct larder *h, uint64_t hash)
 {
 	unsigned level = index_hinted_level(h, hash);
 	struct shm_bucket *b = index_at(h, level, hash);
 
-	*levelp = level;
 	if (LIKELY(bucket_live(b)))
 		return b;
 	for (; level < h->n_levels; level++) {
@@ -171,7 +170,6 @@ struct shm_bucket *index_locate_level(struct larder *h, uint64_t hash, unsigned 
 
 		b = index_at(h, level, hash);
 		w = load_acquire(&b->word[0]);
-		*levelp = level;
 		if (slot_kind(w) == SLOT_VIRGIN)
 			continue; /* punched, or not yet in use */
 		if (!slot_frozen(w))
@@ -181,13 +179,6 @@ struct shm_bucket *index_locate_level(struct larder *h, uint64_t hash, unsigned 
 	}
 	stat_add(h, STAT_damage, 1);
 	return NULL;
-}
-
-struct shm_bucket *index_locate(struct larder *h, uint64_t hash)
-{
-	unsigned level;
-
-	return index_locate_level(h, hash, &level);
 }
 
 bool overflow_up(struct shm_bucket *home)

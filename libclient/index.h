@@ -196,8 +196,6 @@ enum find index_examine(struct larder *h, const struct key *k, uint64_t word, st
  * Return: NULL only in a damaged region.
  */
 struct shm_bucket *index_locate(struct larder *h, uint64_t hash);
-/* The same, and its level. */
-struct shm_bucket *index_locate_level(struct larder *h, uint64_t hash, unsigned *level);
 
 /* Store the recency tick of an entry, if it has moved. */
 static inline void index_recent(const struct larder *h, struct shm_bucket *b, unsigned i)

@@ -37,12 +37,9 @@ static uint32_t extension_bytes(uint8_t flags)
 
 static uint64_t stored_bytes(const struct larder *h, const struct item *it)
 {
-	uint64_t n;
-
-	if (it->type != ITEM_EXTENTS)
+	if (LIKELY(it->type != ITEM_EXTENTS))
 		return it->vlen;
-	n = it->vlen >> h->seg_shift;
-	return n * 8 + (it->vlen & (h->seg_bytes - 1));
+	return extent_count(h, it->vlen) * 8 + extent_tail(h, it->vlen);
 }
 
 static const uint8_t *decode_meta(const uint8_t *p, struct item *it)

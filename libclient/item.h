@@ -50,6 +50,25 @@ bool item_current(struct larder *h, const struct item *it, uint64_t epoch);
 bool item_flushed(const struct larder *h, const struct item *it, uint64_t epoch);
 bool item_expired(struct larder *h, const struct item *it);
 
+/* How an extents item's value is cut: whole segments, then a rest; a rest over a quarter of a segment
+ * has an extent of its own, a smaller one follows the list in the head. */
+static inline uint64_t extent_rest(const struct larder *h, uint64_t vlen)
+{
+	return vlen & (h->seg_bytes - 1);
+}
+
+static inline uint64_t extent_count(const struct larder *h, uint64_t vlen)
+{
+	return (vlen >> h->seg_shift) + (extent_rest(h, vlen) > h->seg_bytes / 4);
+}
+
+static inline uint64_t extent_tail(const struct larder *h, uint64_t vlen)
+{
+	uint64_t rest = extent_rest(h, vlen);
+
+	return rest > h->seg_bytes / 4 ? 0 : rest;
+}
+
 static inline uint32_t item_check(uint64_t hash, uint32_t klen, uint64_t vlen)
 {
 	return (uint32_t)(hash ^ hash >> 32 ^ klen ^ vlen * 0x9E3779B1u) & 0xffffffu;

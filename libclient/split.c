@@ -162,7 +162,8 @@ static void merge_view(const struct shm_bucket *parent, const struct shm_bucket 
 		uint64_t w = load_acquire(&parent->word[i]);
 		uint64_t c = slot_frozen(w) ? load_acquire(&child->word[i]) : 0;
 
-		words[i] = slot_kind(c) != SLOT_VIRGIN ? c : w & ~SLOT_FROZEN;
+		/* A child may already be freezing while some of its words are still to come. */
+		words[i] = (slot_kind(c) != SLOT_VIRGIN ? c : w) & ~SLOT_FROZEN;
 	}
 	*overflow = overflow_any(parent) || overflow_any(child);
 }

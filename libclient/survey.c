@@ -13,24 +13,9 @@
 
 #define PENDING_SPINS 64 /* about 200 ns: a live inserter is done by then */
 
-/*
- * Where to insert. While the home can be split it is filled first: one line for a hit. Where it cannot
- * be, the emptier bucket is taken from 4 of 7 on. Both full then happens to fewer than 1 in 3 * 10^7
- * inserts at load 0.55 and 1 in 4,000 at 0.75, against 1 in 1,000 and 1 in 80 if the second bucket
- * took only what no longer fits (simulation; two-choice hashing: Azar et al. 1994).
- */
-#define SPREAD_FROM 3u /* empty entries of the home */
-
-static bool wants_second(const struct survey *s)
-{
-	return s->n_empty[0] == 0 || (s->spread && s->n_empty[0] <= SPREAD_FROM);
-}
-
 unsigned survey_choose(const struct survey *s)
 {
-	if (wants_second(s) && s->n_empty[1] > s->n_empty[0])
-		return s->first_empty[1];
-	return s->first_empty[0];
+	return s->first_empty[0] != NOWHERE ? s->first_empty[0] : s->first_empty[1];
 }
 
 /* A PENDING word of this key at @pos. @self: this handle's own position, NOWHERE in a first survey. */
@@ -82,7 +67,7 @@ static enum survey_result survey_entry(struct larder *h, const struct key *k, st
 		return SURVEY_AGAIN;
 	}
 	if (slot_kind(word) == SLOT_EMPTY) {
-		if (s->n_empty[alt]++ == 0)
+		if (s->first_empty[alt] == NOWHERE)
 			s->first_empty[alt] = pos;
 		return SURVEY_NONE;
 	}
@@ -102,14 +87,13 @@ static enum survey_result survey_entry(struct larder *h, const struct key *k, st
 enum survey_result survey_key(struct larder *h, const struct key *k, struct survey *s,
 			      unsigned self, bool need_room)
 {
-	s->n_empty[0] = s->n_empty[1] = 0;
 	s->first_empty[0] = s->first_empty[1] = NOWHERE;
 	s->locked_out = false;
 	for (unsigned pos = 0; pos < BOTH; pos++) {
 		enum survey_result r = SURVEY_AGAIN;
 
 		if (pos == SHM_WORDS && !overflow_any(s->bucket[0]) &&
-		    (!need_room || !wants_second(s)))
+		    (!need_room || s->first_empty[0] != NOWHERE))
 			break;
 		for (int tries = 0; r == SURVEY_AGAIN && tries < READ_ROUNDS && !s->locked_out;
 		     tries++)
@@ -122,14 +106,9 @@ enum survey_result survey_key(struct larder *h, const struct key *k, struct surv
 
 bool survey_locate(struct larder *h, const struct key *k, struct survey *s)
 {
-	unsigned level;
-
-	s->bucket[0] = index_locate_level(h, k->hash, &level);
+	s->bucket[0] = index_locate(h, k->hash);
 	s->bucket[1] = index_locate(h, k->hash2);
 	s->low[0] = k->hash & h->bucket_mask0;
 	s->low[1] = k->hash2 & h->bucket_mask0;
-	/* relaxed: a hint here; split_on_demand() looks again */
-	s->spread = level + 1 >= h->n_levels ||
-		    (k->hash & index_mask(h, level)) >= load_relaxed(&h->hdr->commit[level]);
 	return s->bucket[0] != NULL && s->bucket[1] != NULL;
 }

@@ -14,10 +14,8 @@
 struct survey {
 	struct shm_bucket *bucket[2];
 	uint64_t low[2];
-	unsigned n_empty[2];
 	unsigned first_empty[2]; /* positions; NOWHERE */
-	bool spread;	 /* the home cannot be split on the spot: keep both buckets evenly filled */
-	bool locked_out; /* a bucket is being split: look again */
+	bool locked_out;	 /* a bucket is being split: look again */
 };
 
 enum survey_result { SURVEY_NONE, SURVEY_FOUND, SURVEY_WITHDRAW, SURVEY_AGAIN };

@@ -177,9 +177,11 @@ static unsigned place_pending(struct larder *h, const struct write *w, struct su
 	uint64_t pending = slot_with_kind(w->word, SLOT_PENDING);
 
 	if (pos == NOWHERE) {
-		if (split_on_demand(h, w->key.hash) || split_on_demand(h, w->key.hash2))
-			return NOWHERE;
-		return displace(h, s, pending);
+		pos = displace_move(h, s, pending);
+		if (pos != NOWHERE || split_on_demand(h, w->key.hash) ||
+		    split_on_demand(h, w->key.hash2))
+			return pos;
+		return displace_evict(h, s, pending);
 	}
 	if (pos < SHM_WORDS)
 		return cas(&s->bucket[0]->word[pos], SLOT_EMPTY_WORD, pending) ? pos : NOWHERE;

@@ -92,10 +92,10 @@
  *	[ORIG]  +8   version of birth
  *	key, value; then up to 7 (unit - 1) bytes of padding
  *
- * An item of type 3 holds, as its value bytes, n extents of 8 bytes { segment 20 | gen 44 } followed
- * by the tail of the value: all extents but the tail are whole segments. vlen (in LONG) is the
- * value's full length; n = vlen / segment_bytes, the tail is the rest. A body segment is never
- * walked as items.
+ * An item of type 3 holds, as its value bytes, extents of 8 bytes { segment 20 | gen 44 } and, if the
+ * value's length modulo the segment size is at most a quarter of a segment, that rest. The first
+ * extents are whole segments; a larger rest is one more extent. vlen (in LONG) is the value's full
+ * length. A body segment is never walked as items.
  *
  * Items of the default namespace without TTL, flags and tags have no META: 8 bytes of overhead.
  *
