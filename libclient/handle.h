@@ -24,7 +24,7 @@
 
 #include "atomic.h"
 
-#define HANDLE_BUDGET 64u /* calls; a look costs about 8 ns */
+#define HANDLE_BUDGET 32u /* calls; a look costs about 8 ns */
 #define NO_SEGMENT 0xffffffffu
 
 /* One attached region; immutable after mapping_new() but for the count. Shared by clones. */
