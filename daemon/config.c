@@ -523,9 +523,8 @@ struct printing {
 	bool later;
 };
 
-/* The signature is that of each_word(). */
-static int print_word(void *ctx, const char *word,
-		      char *why) // NOLINT(readability-non-const-parameter)
+/* NOLINTNEXTLINE(readability-non-const-parameter): the signature is that of each_word() */
+static int print_word(void *ctx, const char *word, char *why)
 {
 	struct printing *p = ctx;
 

@@ -171,6 +171,7 @@ static uint64_t next_huge(const struct daemon *d, uint64_t off)
 static bool collapse_one(struct daemon *d, uint64_t now)
 {
 	struct maintain *m = &d->maintain;
+	uint8_t *page;
 
 	m->collapse_off = next_huge(d, m->collapse_off);
 	if (m->collapse_off >= d->map->geo.file_bytes)
@@ -178,8 +179,12 @@ static bool collapse_one(struct daemon *d, uint64_t now)
 	if (now < m->collapse_at_ms)
 		return true;
 	m->collapse_at_ms = now + COLLAPSE_EVERY_MS;
-	if (madvise(d->map->base + m->collapse_off, HUGE_PAGE, MADV_COLLAPSE) == 0) {
+	page = d->map->base + m->collapse_off;
+	if (madvise(page, HUGE_PAGE, MADV_COLLAPSE) == 0) {
 		m->collapse_failures = 0;
+		/* It is in our page table now, where we do not need it: the daemon would seem to
+		 * occupy the whole region. The page stays in the file. */
+		(void)madvise(page, HUGE_PAGE, MADV_DONTNEED);
 	} else if (errno == EINVAL || ++m->collapse_failures == COLLAPSE_GIVE_UP) {
 		log_debug("no huge pages: MADV_COLLAPSE: %s", strerror(errno));
 		m->collapse_off = d->map->geo.file_bytes;
