@@ -169,13 +169,45 @@ static unsigned oldest_entry(const struct larder *h, const struct survey *s)
 	return best;
 }
 
-unsigned displace_move(struct larder *h, const struct survey *s, uint64_t pending)
+/* As many bits of the hash of an entry's other bucket as any level uses; they follow from its word. */
+static uint64_t other_hash(const struct larder *h, const struct survey *s, unsigned pos,
+			   uint64_t word)
 {
-	unsigned pos = 0;
+	unsigned shift = (unsigned)__builtin_popcountll(h->bucket_mask0);
+	uint64_t spread = hash_spread(slot_tag(word), h->bucket_mask0);
+	uint64_t low = s->low[pos / SHM_WORDS];
+	uint64_t home = slot_alt(word) ? low ^ spread : low;
 
-	while (pos < BOTH && !move_entry(h, s, pos, pending))
-		pos++;
-	return pos;
+	home = (home & h->bucket_mask0) | (uint64_t)(slot_tag(word) & 7) << shift;
+	return slot_alt(word) ? home : home ^ spread;
+}
+
+/* Before anything is loaded of the item: does its other bucket have room? */
+static bool other_has_room(const struct larder *h, const struct survey *s, unsigned pos)
+{
+	uint64_t word = survey_word(s, pos);
+	const struct shm_bucket *b = index_hinted(h, other_hash(h, s, pos, word));
+
+	for (unsigned i = 0; i < SHM_WORDS; i++)
+		if (load_relaxed(&b->word[i]) == SLOT_EMPTY_WORD)
+			return true;
+	return slot_frozen(load_relaxed(&b->word[0]));
+}
+
+unsigned displace_move(struct larder *h, const struct survey *s, uint64_t pending, unsigned tries)
+{
+	for (unsigned pos = 0; pos < tries; pos++)
+		if (other_has_room(h, s, pos) && move_entry(h, s, pos, pending))
+			return pos;
+	return NOWHERE;
+}
+
+bool displace_split(struct larder *h, const struct survey *s)
+{
+	for (unsigned pos = 0; pos < BOTH; pos++)
+		if (split_on_demand(h, other_hash(h, s, pos, survey_word(s, pos))))
+			return true;
+	return false;
 }
 
 unsigned displace_evict(struct larder *h, const struct survey *s, uint64_t pending)

@@ -28,6 +28,7 @@
 #include "survey.h"
 
 #define AGAIN 0x7fff /* inside this file: another round */
+#define CHEAP_MOVES 4u
 
 static void back_off(struct larder *h, int round)
 {
@@ -170,19 +171,29 @@ static int replace(struct larder *h, struct write *w, struct hit *hit)
 
 /* ------------------------------------------------------------------ the key is not there */
 
+/* Both buckets are full. A few cheap moves first, so that an index with room elsewhere does not grow;
+ * where they fail it is nearly full, and splitting is cheaper than looking further. */
+static unsigned make_room(struct larder *h, const struct write *w, const struct survey *s,
+			  uint64_t pending)
+{
+	unsigned pos = displace_move(h, s, pending, CHEAP_MOVES);
+
+	if (pos != NOWHERE || split_on_demand(h, w->key.hash) || split_on_demand(h, w->key.hash2))
+		return pos;
+	pos = displace_move(h, s, pending, BOTH);
+	if (pos != NOWHERE || displace_split(h, s))
+		return pos;
+	return displace_evict(h, s, pending);
+}
+
 /* Phase one: PENDING mine in an empty entry, or in one that was made empty. Return: where. */
 static unsigned place_pending(struct larder *h, const struct write *w, struct survey *s)
 {
 	unsigned pos = survey_choose(s);
 	uint64_t pending = slot_with_kind(w->word, SLOT_PENDING);
 
-	if (pos == NOWHERE) {
-		pos = displace_move(h, s, pending);
-		if (pos != NOWHERE || split_on_demand(h, w->key.hash) ||
-		    split_on_demand(h, w->key.hash2))
-			return pos;
-		return displace_evict(h, s, pending);
-	}
+	if (pos == NOWHERE)
+		return make_room(h, w, s, pending);
 	if (pos < SHM_WORDS)
 		return cas(&s->bucket[0]->word[pos], SLOT_EMPTY_WORD, pending) ? pos : NOWHERE;
 	if (!overflow_up(s->bucket[0]))
