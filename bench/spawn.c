@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* spawn.c - a private daemon in a directory of its own, and nothing of it left afterwards
  *
- * DESIGN   Between the harness and the daemon stands a guard process, the daemon's parent, in a
- *          session of its own so that Ctrl-C does not reach it. It holds the reading end of a pipe
+ * DESIGN   Between the harness and the daemon stands a guard process, the daemon's parent, which
+ *          calls setsid() so that Ctrl-C does not reach it. It holds the reading end of a pipe
  *          whose only writer is the harness. When the harness is gone, in whatever way, SIGKILL
  *          included, the pipe ends; the guard then ends the daemon and removes the directory.
  * SIGNALS  The harness ends its clients and waits for its guards before it dies of a signal, so that
