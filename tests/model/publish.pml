@@ -22,9 +22,23 @@
  * NOPRESCAN walk without the scan of H0: an item published after the walk disappears uncounted;
  * LATEBUMP dead bytes counted after H1 is cleared: the next incarnation inherits them;
  * BASEPROM (with PROMOTERS=1) baseline stored by whoever moves LIMBO -> FREE: a late one is stale.
+ *
+ * STAGED is the scope in which BASEPROM shows soon: one writer, cleaning and promotion of segment 1,
+ * which starts in LIMBO; the cleaner takes only segment ONLY and drops nothing as expired.
  */
+#ifdef STAGED
+#define WRITERS 1
+#define OPS 3
+#define ROUNDS 4
+#define ONLY 1
+#define NOEXPIRY
+#define START1 LIMBO
+#endif
 #ifndef OPS
 #define OPS 1
+#endif
+#ifndef OPS0
+#define OPS0 OPS /* of writer 0 */
 #endif
 #ifndef WRITERS
 #define WRITERS 2
@@ -110,7 +124,7 @@ proctype Writer(byte me)
 	byte S, g, s, x, v, t, n;
 
 	do
-	:: n >= OPS -> break
+	:: n >= (me == 0 -> OPS0 : OPS) -> break
 	:: else ->
 		n++; t = 0;
 		lease();

@@ -25,7 +25,7 @@
  * start EMPTY: a late helper puts back what was deleted; NOFROZEN a frozen word in the rescan is
  * taken as EMPTY; INCLATE +1 after placing.
  *
- * Not bugs (they hold): BYTEFIRST freezes the byte before the words; WORDONLY a setter that met no
+ * Not bugs (they hold): KEEPPENDING a PENDING word is frozen and copied as it is; BYTEFIRST freezes the byte before the words; WORDONLY a setter that met no
  * frozen word trusts a frozen overflow byte (its own place is frozen by then, so it cannot commit);
  * BLINDRMW fetch_add/sub whatever the frozen bit says (the rescan meets the frozen words; a count
  * that is lost that way stays too high, never too low).
@@ -155,9 +155,13 @@ inline freeze_words(b)
 		:: FROZEN(u) -> j++
 		:: else ->
 			if
+#ifdef KEEPPENDING
+			:: d_step { word[b + j] == u -> word[b + j] = F + u }; j++
+#else
 			:: atomic { word[b + j] == u -> word[b + j] = F + (PENDING(u) -> EMPTY : u) };
 				if :: PENDING(u) && b == ALT -> dec(1) :: else fi;
 				j++
+#endif
 			:: else
 			fi
 		fi
