@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "geometry.h"
@@ -163,6 +165,74 @@ uint64_t local_stat(struct local *l, enum counter stat)
 
 	need(larder_stats(l->daemon, values, STAT_COUNT) == 0, "larder_stats");
 	return values[stat];
+}
+
+/* ------------------------------------------------------------------ trouble */
+
+#define SLEEPER 1u /* any slot */
+
+void local_hold(struct local *l)
+{
+	struct larder *h = l->daemon;
+
+	for (uint32_t seg = 0; seg < h->n_segs; seg++) {
+		uint64_t w = load_acquire(&h->segs[seg].word);
+
+		store_release(&h->segs[seg].word,
+			      seg_make(SEG_CLEANING, seg_body(w), SLEEPER, seg_gen(w)));
+	}
+}
+
+void local_release(struct local *l)
+{
+	struct larder *h = l->daemon;
+
+	for (uint32_t seg = 0; seg < h->n_segs; seg++) {
+		uint64_t w = load_acquire(&h->segs[seg].word);
+
+		store_release(&h->segs[seg].word, seg_make(SEG_SEALED, seg_body(w), 0, seg_gen(w)));
+	}
+}
+
+void local_lose_bucket(struct larder *h, const void *key, size_t klen)
+{
+	struct shm_bucket *b;
+	struct key k;
+
+	key_init(h, &k, key, klen);
+	b = index_locate(h, k.hash);
+	need(b != NULL, "no bucket");
+	for (unsigned i = 0; i < SHM_WORDS; i++)
+		store_release(&b->word[i], 0);
+}
+
+void local_no_memory(void)
+{
+	const struct rlimit limit = {.rlim_cur = 0, .rlim_max = RLIM_INFINITY};
+
+	need(setrlimit(RLIMIT_AS, &limit) == 0, "setrlimit");
+	/* What the heap still has. */
+	for (size_t n = 1 << 20; n >= 16; n /= 2)
+		while (malloc(n) != NULL)
+			;
+}
+
+int local_in_child(int (*fn)(void))
+{
+#if defined(__SANITIZE_ADDRESS__) || LARDER_TSAN
+	(void)fn;
+	return 0;
+#else
+	int status = 0;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0)
+		_exit(fn());
+	need(pid > 0 && waitpid(pid, &status, 0) == pid, "fork");
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+#endif
 }
 
 /* ------------------------------------------------------------------ accounts */

@@ -65,6 +65,18 @@ struct local_census {
 };
 void local_census(struct larder *h, struct local_census *census);
 
+/* Every segment is held by a process that sleeps (CLEANING), and let go again. */
+void local_hold(struct local *l);
+void local_release(struct local *l);
+
+/* Damage: the live bucket of a key is gone, as if it had been punched. */
+void local_lose_bucket(struct larder *h, const void *key, size_t klen);
+
+/* Run @fn in a child that opens what it needs before it calls local_no_memory(); with a sanitizer,
+ * which cannot live without memory, nothing is run. Return: what @fn returned, 0 if not run. */
+int local_in_child(int (*fn)(void));
+void local_no_memory(void);
+
 /* @n bytes that follow from @seed, and the check of them. */
 void local_fill(void *buf, size_t n, uint64_t seed);
 bool local_filled(const void *buf, size_t n, uint64_t seed);
