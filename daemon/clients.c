@@ -526,6 +526,8 @@ void clients_deinit(struct clients *cl, bool forked)
 {
 	struct conn *next;
 
+	if (!cl->d)
+		return; /* never initialised */
 	for (struct conn *c = cl->conns; c; c = next) {
 		next = c->next;
 		if (!forked) {

@@ -28,6 +28,7 @@
 #include "log.h"
 
 #define PATH_ROOM 128
+#define LOCK_TRIES 100 /* each finds a file that its owner removes at that moment */
 #define SYSTEM_DIR "/run/larder"
 
 static void lock_path(char buf[PATH_ROOM], const char *path)
@@ -70,7 +71,7 @@ static bool still_linked(int fd, const char *path)
 	       ours.st_dev == there.st_dev;
 }
 
-static int refuse_second(int fd, const char *path)
+static void log_second(int fd, const char *path)
 {
 	char pid[16] = "";
 	ssize_t n = pread(fd, pid, sizeof(pid) - 1, 0);
@@ -79,38 +80,47 @@ static int refuse_second(int fd, const char *path)
 	log_error("already running, pid %s (socket %s); end it with larderctl shutdown, or choose "
 		  "another --name",
 		  *pid ? pid : "unknown", path);
-	return -EBUSY;
+}
+
+/* Return: 0 locked; -EBUSY somebody has it; -EAGAIN the file was removed meanwhile; -errno. */
+static int try_lock(struct endpoint *ep, const char *file)
+{
+	int fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int r = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		r = errno == EWOULDBLOCK ? -EBUSY : -errno;
+	if ((r == 0 || r == -EBUSY) && !still_linked(fd, file))
+		r = -EAGAIN;
+	if (r == 0) {
+		ep->lock_fd = fd;
+		endpoint_write_pid(ep, getpid());
+		return 0;
+	}
+	if (r == -EBUSY)
+		log_second(fd, ep->path);
+	close(fd);
+	return r;
 }
 
 int endpoint_lock(struct endpoint *ep, const char *path)
 {
 	char file[PATH_ROOM];
-	int err, fd;
+	int r;
 
 	ep->path = path;
-	err = make_directory(path);
-	if (err < 0)
-		return err;
+	r = make_directory(path);
+	if (r < 0)
+		return r;
 	lock_path(file, path);
-	for (int i = 0; i < 100; i++) {
-		fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-		if (fd < 0)
-			break;
-		if (flock(fd, LOCK_EX | LOCK_NB) == 0 && still_linked(fd, file)) {
-			ep->lock_fd = fd;
-			endpoint_write_pid(ep, getpid());
-			return 0;
-		}
-		if (errno == EWOULDBLOCK && still_linked(fd, file)) {
-			err = refuse_second(fd, path);
-			close(fd);
-			return err;
-		}
-		close(fd);
-	}
-	err = errno;
-	log_error("cannot lock %s: %s; is its directory writable?", file, strerror(err));
-	return -err;
+	r = -EAGAIN;
+	for (int i = 0; i < LOCK_TRIES && r == -EAGAIN; i++)
+		r = try_lock(ep, file);
+	if (r < 0 && r != -EBUSY)
+		log_error("cannot lock %s: %s; is its directory writable?", file, strerror(-r));
+	return r;
 }
 
 void endpoint_write_pid(const struct endpoint *ep, pid_t pid)

@@ -108,6 +108,7 @@ static bool was_ready(const struct cache *c)
 
 static void log_death(const struct cache *c, int status)
 {
+	log_stamp();
 	if (status >= 0 && WIFSIGNALED(status))
 		log_warning("daemon %d was killed by signal %d (%s); the region is kept",
 			    (int)c->daemon_pid, WTERMSIG(status), strsignal(WTERMSIG(status)));

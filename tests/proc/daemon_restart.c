@@ -103,32 +103,41 @@ static void test_many_kills(void)
 	rawd_stop(&d);
 }
 
-/* Killed before it is ready, again and again: the tries become rare, the region is kept, and the
- * keeper still ends when it is told to. The reason of the failure is a limit of address space. */
+static rlim_t lowest_free_fd(pid_t pid)
+{
+	char path[40];
+	struct stat st;
+
+	for (rlim_t fd = 0;; fd++) {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%u", (int)pid, (unsigned)fd);
+		if (lstat(path, &st) < 0)
+			return fd;
+	}
+}
+
+/* A daemon that fails before it is ready, again and again: the tries become rare, the region is kept,
+ * and the keeper still ends when it is told to. The keeper has the descriptors that it needs; a daemon
+ * needs more. */
 static void test_crash_at_start(void)
 {
-	struct rlimit small = {.rlim_cur = 1 << 20, .rlim_max = RLIM_INFINITY}, old;
+	struct rlimit small, old;
 	struct raw_client c;
 	struct rawd d;
-	uint64_t starts;
 
 	rawd_start(&d, NULL);
 	CHECK(raw_hello(&d, &c, NULL) == 0);
-	CHECK(prlimit(d.pid, RLIMIT_AS, NULL, &old) == 0);
-	small.rlim_max = old.rlim_max;
-	CHECK(prlimit(d.pid, RLIMIT_AS, &small, NULL) == 0);
+	CHECK(prlimit(d.pid, RLIMIT_NOFILE, NULL, &old) == 0);
+	small = (struct rlimit){.rlim_cur = lowest_free_fd(d.pid), .rlim_max = old.rlim_max};
+	CHECK(prlimit(d.pid, RLIMIT_NOFILE, &small, NULL) == 0);
 	CHECK(kill(raw_daemon_pid(&c), SIGKILL) == 0);
 	WAIT_FOR(load_acquire(&c.ctl->daemon_starts) >= 6, 5000);
 	for (int i = 0; i < 1000; i++)
 		raw_nap();
-	starts = load_acquire(&c.ctl->daemon_starts);
-	CHECK(starts == 6);
+	CHECK(load_acquire(&c.ctl->daemon_starts) == 6);
 	CHECK(raw_alive(d.pid) && load_acquire(&c.ctl->retired) == 0);
 	CHECK(kill(d.pid, SIGTERM) == 0);
-	/* Failed daemons ended with exit code 3; the keeper ends with 0. */
-	for (int status = 0; waitpid(d.pid, &status, 0) == d.pid;)
-		CHECK(status == 0);
-	CHECK(load_acquire(&c.ctl->retired) == 1);
+	/* The keeper ends well, whatever its daemons did. */
+	WAIT_FOR(load_acquire(&c.ctl->retired) == 1, 1000);
 	raw_hang_up(&c);
 	rawd_gone(&d);
 }
