@@ -2,27 +2,29 @@
  *
  * extents.pml - a large value: a head that lists NEXT body segments, one key.
  *
- * Shared words: slot (the head that is linked, 0 none); each body segment's word {st, ow, gen}, its
- * table entry birth (the head it was written for) and content (the head whose bytes it holds). A
- * head is written once and lists {segment, generation} of each extent; heads are numbered and lie in
- * ordinary segments, whose reuse is in publish.pml.
+ * Shared words: slot (the head that is linked, 0 none); each body segment's word {st, ow, gen},
+ * its table entry birth (the head it was written for) and content (the head whose bytes it
+ * holds). A head is written once and lists {segment, generation} of each extent; heads are
+ * numbered and lie in ordinary segments, whose reuse is in publish.pml.
  *
- * Writer: for each extent FREE -> LEASED(me), H0, birth, bytes, SEALED; then the head is published
- * by CAS. Then it reads every extent's word again: anything but {SEALED, gen} -> it takes its own
- * head away and the set did not happen. The winner of a CAS that removed a head drops its bodies,
- * best effort. Cleaner: revokes leases; takes a body SEALED -> CLEANING(me) FIRST, then looks whether
- * a linked head of that birth lists it: yes -> SEALED again, no -> orphan: gen + 1, LIMBO. Nothing
- * depends on the age of a body: an age limit is a hint that makes false alarms rare.
- * Reader: per extent copy, then gen(segment) == listed gen, else a miss.
+ * Writer: for each extent FREE -> LEASED(me), H0, birth, bytes, SEALED; then the head is
+ * published by CAS. Then it reads every extent's word again: anything but {SEALED, gen} -> it
+ * takes its own head away and the set did not happen. The winner of a CAS that removed a head
+ * drops its bodies, best effort. Cleaner: revokes leases; takes a body SEALED -> CLEANING(me)
+ * FIRST, then looks whether a linked head of that birth lists it: yes -> SEALED again, no ->
+ * orphan: gen + 1, LIMBO. Nothing depends on the age of a body: an age limit is a hint that
+ * makes false alarms rare. Reader: per extent copy, then gen(segment) == listed gen, else a
+ * miss.
  *
- * Claims: a read returns the bytes of one head or misses; the bodies of a head whose set returned are
- * never reclaimed while it is linked; at the end a sweep leaves no body that is neither FREE nor
- * listed by the linked head (no leak), also after a kill anywhere.
+ * Claims: a read returns the bytes of one head or misses; the bodies of a head whose set
+ * returned are never reclaimed while it is linked; at the end a sweep leaves no body that is
+ * neither FREE nor listed by the linked head (no leak), also after a kill anywhere.
  *
- * Mutants: HEADONLY the reader does not check the extents; NOBUMP bodies are dropped without gen + 1;
- * LOOKFIRST the cleaner looks for the head before it takes CLEANING; NOCHECK the writer does not
- * look at its extents after the publish; GENONLY it compares generations only: a cleaner that looked
- * before the publish still holds CLEANING; NOH0 bytes are stored into the next incarnation.
+ * Mutants: HEADONLY the reader does not check the extents; NOBUMP bodies are dropped without gen
+ * + 1; LOOKFIRST the cleaner looks for the head before it takes CLEANING; NOCHECK the writer
+ * does not look at its extents after the publish; GENONLY it compares generations only: a
+ * cleaner that looked before the publish still holds CLEANING; NOH0 bytes are stored into the
+ * next incarnation.
  */
 #ifndef NEXT
 #define NEXT 1
@@ -108,7 +110,8 @@ inline drop_bodies(h)
 	:: else ->
 		c = lseg[h * NEXT + j];
 		if
-		:: atomic { st[c] == SEALED && gen[c] == lgen[h * NEXT + j] -> st[c] = CLEANING; ow[c] = me };
+		:: atomic { st[c] == SEALED && gen[c] == lgen[h * NEXT + j] -> st[c] = CLEANING;
+			ow[c] = me };
 			KILL;
 			reclaim(c)
 		:: else
@@ -130,12 +133,15 @@ proctype Writer(byte me)
 #ifndef NOH0
 		H0[me] = S + 1;
 #endif
-		if :: !(st[S] == LEASED && ow[S] == me && gen[S] == g) -> H0[me] = 0; done++; goto dead :: else fi;
+		if :: !(st[S] == LEASED && ow[S] == me && gen[S] == g) ->
+			H0[me] = 0; done++; goto dead
+			:: else fi;
 		KILL;
 		birth[S] = me;
 		content[S] = me;
 		lseg[me * NEXT + k] = S; lgen[me * NEXT + k] = g;
-		atomic { if :: st[S] == LEASED && ow[S] == me && gen[S] == g -> st[S] = SEALED :: else fi };
+		atomic { if :: st[S] == LEASED && ow[S] == me && gen[S] == g -> st[S] = SEALED
+			:: else fi };
 		H0[me] = 0;
 		k++
 	od;
@@ -217,7 +223,8 @@ proctype Cleaner(byte me)
 #endif
 		fi;
 		if
-		:: st[c] == LIMBO && UNNAMED(c) -> atomic { if :: st[c] == LIMBO -> st[c] = FREE :: else fi }
+		:: st[c] == LIMBO && UNNAMED(c) -> atomic { if :: st[c] == LIMBO -> st[c] = FREE
+			:: else fi }
 		:: else ->
 			atomic { if :: st[c] == LEASED -> st[c] = SEALED :: else fi };
 			examine(c)
@@ -298,7 +305,8 @@ init {
 			:: else
 			fi;
 			if
-			:: st[i] == SEALED && !(birth[i] == slot && LISTS(slot, i)) -> gen[i]++; st[i] = LIMBO
+			:: st[i] == SEALED && !(birth[i] == slot && LISTS(slot, i)) -> gen[i]++;
+				st[i] = LIMBO
 			:: else
 			fi;
 			if :: st[i] == LIMBO && UNNAMED(i) -> st[i] = FREE :: else fi;

@@ -2,30 +2,31 @@
  *
  * flush.pml - O(1) flush against set, derived operations and the cleaner's move, one key.
  *
- * Shared words: seq (flush_seq), flushed (flushed_at of the namespace), the slot word, and for each
- * item its origin: epoch[] of its segment in the default namespace, or with STAMP its own stamp
- * (modelled as a segment of one item). valid(item) = epoch[seg(item)] >= flushed.
+ * Shared words: seq (flush_seq), flushed (flushed_at of the namespace), the slot word, and for
+ * each item its origin: epoch[] of its segment in the default namespace, or with STAMP its own
+ * stamp (modelled as a segment of one item). valid(item) = epoch[seg(item)] >= flushed.
  *
- * Fresh (set, add): after the load of the slot word, the writer leases another segment unless the
- * lease's epoch equals flushed; the lessee loads flushed and stores epoch before the first publish;
- * with STAMP the stamp is seq loaded after the slot word. So the new item is never older than the
- * one that it replaces, and nothing has to be looked at after the commit: a set that a flush
- * overtakes is born flushed, as if the flush came right after it.
- * Derived (incr, append, touch, replace, cas): publishes only if the source's epoch equals the
- * lease's: higher -> another lease; lower -> the source was flushed: absent. With STAMP it copies
- * the stamp. The cleaner moves an item under the same rule. Flush: v = ++seq; flushed = max(v).
+ * Fresh (set, add): after the load of the slot word, the writer leases another segment unless
+ * the lease's epoch equals flushed; the lessee loads flushed and stores epoch before the first
+ * publish; with STAMP the stamp is seq loaded after the slot word. So the new item is never
+ * older than the one that it replaces, and nothing has to be looked at after the commit: a set
+ * that a flush overtakes is born flushed, as if the flush came right after it. Derived (incr,
+ * append, touch, replace, cas): publishes only if the source's epoch equals the lease's: higher
+ * -> another lease; lower -> the source was flushed: absent. With STAMP it copies the stamp. The
+ * cleaner moves an item under the same rule. Flush: v = ++seq; flushed = max(v).
  *
- * Claims: a get that begins after a flush returned never sees an item whose set returned before the
- * flush began, nor anything derived from one; when all is over and a set began after the last flush
- * returned, the key is there; a fresh item never hides a valid one that is newer; a derived or moved item is valid exactly when its source is; who
- * treats an item as absent is right about it when its CAS succeeds.
+ * Claims: a get that begins after a flush returned never sees an item whose set returned before
+ * the flush began, nor anything derived from one; when all is over and a set began after the
+ * last flush returned, the key is there; a fresh item never hides a valid one that is newer; a
+ * derived or moved item is valid exactly when its source is; who treats an item as absent is
+ * right about it when its CAS succeeds.
  *
- * Mutants: DERIVEDFRESH a derived item takes the lease's epoch (or seq) if its source was valid when
- * it was read; EPOCHLATE epoch stored after the publish; MOVESEQ a move into a lease with epoch =
- * seq; MOVEANY a move into whatever lease there is;
- * FRAMEFIRST epoch or stamp chosen before the slot word is loaded: the set may replace a newer item
- * by a flushed one, and with REDO (look at flushed after the commit, again if newer) only for a
- * while, but for good if it is killed there.
+ * Mutants: DERIVEDFRESH a derived item takes the lease's epoch (or seq) if its source was valid
+ * when it was read; EPOCHLATE epoch stored after the publish; MOVESEQ a move into a lease with
+ * epoch = seq; MOVEANY a move into whatever lease there is; FRAMEFIRST epoch or stamp chosen
+ * before the slot word is loaded: the set may replace a newer item by a flushed one, and with
+ * REDO (look at flushed after the commit, again if newer) only for a while, but for good if it
+ * is killed there.
  */
 #ifndef FLUSHES
 #define FLUSHES 1
@@ -110,7 +111,9 @@ inline set(r)
 #endif
 	   build(r);
 	   if
-	   :: atomic { slot == s -> assert(!VALID(s) || VALID(n)); slot = n }; committed(); if :: ok -> break :: else fi
+	   :: atomic { slot == s -> assert(!VALID(s) || VALID(n)); slot = n }; committed();
+		if :: ok -> break
+		:: else fi
 	   :: else
 	   fi
 	od;
@@ -238,7 +241,8 @@ proctype Mover()
 				d_step { S = nseg; nseg++; epoch[S] = es };
 #endif
 				build(root[s]);
-				atomic { if :: slot == s -> assert(VALID(s) == VALID(n)); slot = n :: else fi }
+				atomic { if :: slot == s -> assert(VALID(s) == VALID(n)); slot = n
+					:: else fi }
 			fi
 		fi
 	od;

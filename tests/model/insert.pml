@@ -4,23 +4,26 @@
  *
  * Shared words: word[0] is the home bucket (one entry), word[1] and word[2] the second bucket
  * (alt), cnt the overflow count of home. Values: EMPTY, OTHER (another key), an item number n
- * (COMMITTED), PEND + n (PENDING). dropped[n] says that item n's segment is gone: its word is stale.
+ * (COMMITTED), PEND + n (PENDING). dropped[n] says that item n's segment is gone: its word is
+ * stale.
  *
- * Set: scan home, then alt if cnt > 0 (read after the home scan); replace a COMMITTED word, kill a
- * PENDING one, clear a stale one; else choose a place (alt: cnt++ first), place PENDING, rescan the
- * others, commit. Whoever removes an alt word counts down. Incr has validated item 5 and replaces
- * it by CAS; Drop makes item 5 stale at any time. Del removes COMMITTED and PENDING words.
- * Leave is another key's removal: home gets room at any time. KILLS processes may die anywhere.
+ * Set: scan home, then alt if cnt > 0 (read after the home scan); replace a COMMITTED word, kill
+ * a PENDING one, clear a stale one; else choose a place (alt: cnt++ first), place PENDING,
+ * rescan the others, commit. Whoever removes an alt word counts down. Incr has validated item 5
+ * and replaces it by CAS; Drop makes item 5 stale at any time. Del removes COMMITTED and PENDING
+ * words. Leave is another key's removal: home gets room at any time. KILLS processes may die
+ * anywhere.
  *
  * Claims: never two valid committed words of A; at the end cnt >= number of alt words; one more
- * delete, which looks into alt only if cnt > 0, leaves no valid word anywhere (nothing resurfaces);
- * without deleter, drop and kill, a set that returned leaves the key visible to a get.
+ * delete, which looks into alt only if cnt > 0, leaves no valid word anywhere (nothing
+ * resurfaces); without deleter, drop and kill, a set that returned leaves the key visible to a
+ * get.
  *
  * Mutants: NORESCAN commit without looking again; NOREREAD a failed kill is not read again: its
- * owner may have committed; INCLATE cnt++ after placing: a scan skips alt; NOSTALE stale words are
- * taken as EMPTY but not cleared: Incr revives one beside an insert; NOWITHDRAW a PENDING word in a
- * lower position is ignored. SWAP reverses the order in all processes; it is not a bug: any total
- * order that all use will do.
+ * owner may have committed; INCLATE cnt++ after placing: a scan skips alt; NOSTALE stale words
+ * are taken as EMPTY but not cleared: Incr revives one beside an insert; NOWITHDRAW a PENDING
+ * word in a lower position is ignored. SWAP reverses the order in all processes; it is not a
+ * bug: any total order that all use will do.
  */
 #ifndef KILLS
 #define KILLS 0
@@ -90,7 +93,8 @@ again:
 		if
 		:: VALID(w) ->
 			if
-			:: atomic { word[i] == w -> word[i] = id; assert(ONE) }; returned = true; goto dead
+			:: atomic { word[i] == w -> word[i] = id; assert(ONE) }; returned = true;
+				goto dead
 			:: else -> goto again
 			fi
 		:: PENDING(w) -> remove(i, w); if :: won :: else -> goto again fi
@@ -225,7 +229,8 @@ proctype Leave()
 {
 	atomic { if :: word[0] == OTHER -> word[0] = EMPTY :: else fi };
 	if
-	:: atomic { word[0] == EMPTY -> word[0] = OTHER }; atomic { word[0] == OTHER -> word[0] = EMPTY }
+	:: atomic { word[0] == EMPTY -> word[0] = OTHER };
+		atomic { word[0] == OTHER -> word[0] = EMPTY }
 	:: skip
 	fi;
 	done++
@@ -267,7 +272,8 @@ init {
 	done == SETTERS + 1 + NDEL + NDROP;
 	assert(ONE && cnt >= ISA(word[1]) + ISA(word[2]));
 #if !NDEL
-	assert(!returned || kills > 0 || VALID(word[0]) || (cnt > 0 && (VALID(word[1]) || VALID(word[2]))));
+	assert(!returned || kills > 0 || VALID(word[0]) || (cnt > 0 && (VALID(word[1]) ||
+		VALID(word[2]))));
 #endif
 	delete_all();
 	assert(!VALID(word[0]) && !VALID(word[1]) && !VALID(word[2]));

@@ -2,25 +2,25 @@
  *
  * pins.pml - hazards against a store buffer: one segment, one client, one cleaner.
  *
- * Shared words: the segment word {st, gen}; the slot word {linked, lgen}; content (the bytes, as the
- * generation that stored them); hazards H0 (own lease), H1 (old item), PIN. The client's plain
- * stores (hazards, content) wait in a buffer and reach memory later, each hazard on its own (weaker
- * than TSO), except that a hazard is cleared by a release store: after the content. membarrier() by
- * the cleaner empties the client's buffer; so does the client's own CAS.
+ * Shared words: the segment word {st, gen}; the slot word {linked, lgen}; content (the bytes, as
+ * the generation that stored them); hazards H0 (own lease), H1 (old item), PIN. The client's
+ * plain stores (hazards, content) wait in a buffer and reach memory later, each hazard on its
+ * own (weaker than TSO), except that a hazard is cleared by a release store: after the content.
+ * membarrier() by the cleaner empties the client's buffer; so does the client's own CAS.
  *
  * Client, each round one of: pin (PIN = seg; check slot and gen; use the bytes twice; unpin);
  * old item (H1 = seg; check; read; CAS expecting the word); own lease (H0 = seg; check
  * LEASED(me, gen); store bytes; publish by CAS). Cleaner: revoke, CLEANING, membarrier, scan H0
  * (named: back to SEALED), unlink, gen + 1, LIMBO; membarrier, scan of all, then reuse.
  *
- * Claims: bytes that are pinned or read under H1 and a passed check stay those of that generation;
- * bytes are stored only before the reuse; nothing is published after the walk.
+ * Claims: bytes that are pinned or read under H1 and a passed check stay those of that
+ * generation; bytes are stored only before the reuse; nothing is published after the walk.
  *
- * Mutants: CHECKFIRST the client checks, then sets its hazard; SCANFIRST the cleaner scans before
- * it unlinks, not after; NOBARRIER no membarrier at all; NOPREBARRIER none before the scan of H0;
- * NOSCAN LIMBO -> FREE without looking.
- * FENCE (with NOBARRIER) is fence mode, hazards by xchg, and holds; RELAXED with it lets a hazard be
- * cleared before the content is out (a second membarrier would hide that).
+ * Mutants: CHECKFIRST the client checks, then sets its hazard; SCANFIRST the cleaner scans
+ * before it unlinks, not after; NOBARRIER no membarrier at all; NOPREBARRIER none before the
+ * scan of H0; NOSCAN LIMBO -> FREE without looking. FENCE (with NOBARRIER) is fence mode,
+ * hazards by xchg, and holds; RELAXED with it lets a hazard be cleared before the content is out
+ * (a second membarrier would hide that).
  */
 #ifndef ROUNDS
 #define ROUNDS 2

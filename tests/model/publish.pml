@@ -2,29 +2,32 @@
  *
  * publish.pml - one key, NSEG segments of one item each: publish, clean, recycle.
  *
- * Shared words: the slot word {ss seg, sg gen}; the segment word {st, ow, gen}; fill, the dead-byte
- * counter (sum) and its baseline (base) of each segment; hazards H0 (own lease) and H1 (old item).
- * The memory model is sequential consistency; the barrier is in pins.pml.
+ * Shared words: the slot word {ss seg, sg gen}; the segment word {st, ow, gen}; fill, the
+ * dead-byte counter (sum) and its baseline (base) of each segment; hazards H0 (own lease) and H1
+ * (old item). The memory model is sequential consistency; the barrier is in pins.pml.
  *
  * Writers increment the item (absent: store 1). The cleaner picks any segment: revokes a lease,
  * takes SEALED -> CLEANING(me), then: drop at once (expired; no scan), or scan H0 and give up if
  * one names the victim, or drop because it counts as all dead, or walk (evict or move). LIMBO ->
- * FREE after a scan of H0 and H1. The lessee stores fill = 0 and base = sum inside the writer frame.
+ * FREE after a scan of H0 and H1. The lessee stores fill = 0 and base = sum inside the writer
+ * frame.
  *
  * Claims: every publish is the current value + 1 (no lost update); a move keeps the value; bytes
- * are stored only into memory owned in this incarnation; a validated read returns the value at its
- * slot load; a commit never lands in a segment that was walked; when a segment goes away without
- * an expired drop, no live word names it any more (evictions are counted exactly); the dead count
- * of an incarnation is between 0 and its real dead items.
+ * are stored only into memory owned in this incarnation; a validated read returns the value at
+ * its slot load; a commit never lands in a segment that was walked; when a segment goes away
+ * without an expired drop, no live word names it any more (evictions are counted exactly); the
+ * dead count of an incarnation is between 0 and its real dead items.
  *
- * Mutants: NOH1 (with GM=2) a word comes back: lost update; NOH0 reuse under a writer; NOGEN slot
- * word without generation; NOLIMBO reuse without waiting; NOG2 reader without the second check;
- * NOPRESCAN walk without the scan of H0: an item published after the walk disappears uncounted;
- * LATEBUMP dead bytes counted after H1 is cleared: the next incarnation inherits them;
- * BASEPROM (with PROMOTERS=1) baseline stored by whoever moves LIMBO -> FREE: a late one is stale.
+ * Mutants: NOH1 (with GM=2) a word comes back: lost update; NOH0 reuse under a writer; NOGEN
+ * slot word without generation; NOLIMBO reuse without waiting; NOG2 reader without the second
+ * check; NOPRESCAN walk without the scan of H0: an item published after the walk disappears
+ * uncounted; WRITERSONLY (with CLEANERS=2) the scan leaves out the leases of other cleaners;
+ * LATEBUMP dead bytes counted after H1 is cleared: the next incarnation inherits them; BASEPROM
+ * (with PROMOTERS=1) baseline stored by whoever moves LIMBO -> FREE: a late one is stale.
  *
- * STAGED is the scope in which BASEPROM shows soon: one writer, cleaning and promotion of segment 1,
- * which starts in LIMBO; the cleaner takes only segment ONLY and drops nothing as expired.
+ * STAGED is the scope in which BASEPROM shows soon: one writer, cleaning and promotion of
+ * segment 1, which starts in LIMBO; the cleaner takes only segment ONLY and drops nothing as
+ * expired.
  */
 #ifdef STAGED
 #define WRITERS 1
@@ -43,6 +46,9 @@
 #ifndef WRITERS
 #define WRITERS 2
 #endif
+#ifndef CLEANERS
+#define CLEANERS 1
+#endif
 #ifndef ROUNDS
 #define ROUNDS 3
 #endif
@@ -56,7 +62,7 @@
 #define PROMOTERS 0
 #endif
 #define NSEG 3
-#define NP 3 /* writers 0 and 1, cleaner 2 */
+#define NP 4 /* writers 0 and 1, cleaners 2 and 3 */
 
 #define FREE 1
 #define LEASED 2
@@ -86,9 +92,14 @@ bool based[NSEG], expired[NSEG];
 #endif
 #define LIVE(c) (ss == c && sg == gen[c] % GM)
 #define MINE(S, g) (st[S] == LEASED && ow[S] == me && gen[S] == g)
-#define UNNAMED(c) (H0[0] != c + 1 && H0[1] != c + 1 && H0[2] != c + 1 && \
+#define UNNAMED(c) (H0[0] != c + 1 && H0[1] != c + 1 && H0[2] != c + 1 && H0[3] != c + 1 && \
 		    H1[0] != c + 1 && H1[1] != c + 1)
+/* nobody can still publish into c: neither a writer nor a cleaner that moves an item there */
+#ifdef WRITERSONLY
 #define NOWRITER(c) (H0[0] != c + 1 && H0[1] != c + 1)
+#else
+#define NOWRITER(c) (H0[0] != c + 1 && H0[1] != c + 1 && H0[2] != c + 1 && H0[3] != c + 1)
+#endif
 #define KILL if :: atomic { kills < KILLS -> kills++; victim = me; goto dead } :: skip fi
 
 /* FREE -> LEASED(me): the first FREE segment, NONE if there is none */
@@ -344,7 +355,8 @@ end:	victim != NONE ->
 	:: else ->
 		atomic {
 			if
-			:: (st[c] == LEASED || st[c] == CLEANING) && ow[c] == victim -> st[c] = SEALED
+			:: (st[c] == LEASED ||
+				st[c] == CLEANING) && ow[c] == victim -> st[c] = SEALED
 			:: else
 			fi;
 			c++
@@ -361,6 +373,9 @@ init {
 		run Writer(1);
 #endif
 		run Cleaner(2);
+#if CLEANERS > 1
+		run Cleaner(3);
+#endif
 #ifdef READER
 		run Reader();
 #endif

@@ -2,21 +2,23 @@
  *
  * reclaim.pml - the segment state machine when processes die: clients, the daemon, slot numbers.
  *
- * Shared words: the segment words {st, ow, gen}; H0 of client slot 1; the slot table (slotpid: the
- * client process that slot 1 belongs to, 0 none), which only the daemon writes. Owner 0 is the daemon.
+ * Shared words: the segment words {st, ow, gen}; H0 of client slot 1; the slot table (slotpid:
+ * the client process that slot 1 belongs to, 0 none), which only the daemon writes. Owner 0 is
+ * the daemon.
  *
- * Clients lease and write under H0, or clean. The daemon cleans, promotes LIMBO, and reaps: after the
- * pidfd of a dead client it clears the hazards, puts LEASED(1) and CLEANING(1) back to SEALED, and
- * only then gives the slot number to the next client. A daemon that dies is reaped by the keeper
- * (waitpid), which only then starts another one; that one first puts words of owner 0 back to SEALED,
- * and reaps again what its predecessor left half done.
+ * Clients lease and write under H0, or clean. The daemon cleans, promotes LIMBO, and reaps:
+ * after the pidfd of a dead client it clears the hazards, puts LEASED(1) and CLEANING(1) back to
+ * SEALED, and only then gives the slot number to the next client. A daemon that dies is reaped
+ * by the keeper (waitpid), which only then starts another one; that one first puts words of
+ * owner 0 back to SEALED, and reaps again what its predecessor left half done.
  *
  * Claims: one walker a segment, and nobody takes CLEANING from it; memory is not reused under a
  * writer; when all is over no segment is held by a dead process.
  *
- * Mutants: STEAL the daemon resets CLEANING of a client without its pidfd; REUSEFIRST the slot number
- * is given away before the sweep; LATECLEAR hazards are cleared after that; EARLYDAEMON a new
- * daemon starts while the old one only hangs; NOSWEEP the new daemon does not look for owner 0.
+ * Mutants: STEAL the daemon resets CLEANING of a client without its pidfd; REUSEFIRST the slot
+ * number is given away before the sweep; LATECLEAR hazards are cleared after that; EARLYDAEMON a
+ * new daemon starts while the old one only hangs; NOSWEEP the new daemon does not look for owner
+ * 0.
  */
 #ifndef KILLS
 #define KILLS 2
@@ -102,7 +104,9 @@ proctype Client(byte who)
 		:: /* lease and write */
 			if :: c = 0 :: c = 1 fi;
 			ok = false;
-			d_step { if :: st[c] == FREE -> st[c] = LEASED; ow[c] = CLIENT; g = gen[c]; ok = true :: else fi };
+			d_step { if :: st[c] == FREE ->
+				st[c] = LEASED; ow[c] = CLIENT; g = gen[c]; ok = true
+				:: else fi };
 			if
 			:: !ok
 			:: ok ->
@@ -134,7 +138,8 @@ inline sweep(owner)
 	:: else ->
 		d_step {
 			if
-			:: (st[c] == LEASED || st[c] == CLEANING) && ow[c] == owner -> st[c] = SEALED
+			:: (st[c] == LEASED ||
+				st[c] == CLEANING) && ow[c] == owner -> st[c] = SEALED
 			:: else
 			fi;
 			c++

@@ -3,25 +3,27 @@
  * split.pml - one bucket is split, with setters, a deleter, helpers and kills; then its child is
  * split too and the child's memory is punched.
  *
- * Shared words: old[i], kid[i] (the child that key A belongs to) and, with PUNCH, kid2[i] (the child's
- * child). frozen words keep their value and never change again; VIRGIN is a word never written.
+ * Shared words: old[i], kid[i] (the child that key A belongs to) and, with PUNCH, kid2[i] (the
+ * child's child). frozen words keep their value and never change again; VIRGIN is a word never
+ * written.
  *
- * split: freeze every old word by CAS (PENDING becomes EMPTY), then kid[i]: CAS(VIRGIN -> word i).
- * Whoever meets a frozen word helps to the end and goes on in the child. A bucket in which any word
- * is VIRGIN is not in use. Setters insert in two phases (insert.pml).
+ * split: freeze every old word by CAS (PENDING becomes EMPTY), then kid[i]: CAS(VIRGIN -> word
+ * i). Whoever meets a frozen word helps to the end and goes on in the child. A bucket in which
+ * any word is VIRGIN is not in use. Setters insert in two phases (insert.pml).
  *
- * PUNCH: when the child's split is over, the child's memory is given back and reads VIRGIN again. A
- * helper of the first split that was stopped before its CAS(VIRGIN -> w) would succeed then, and a
- * user with an old hint would find a deleted word. Rule: helpers announce themselves (mark); the
- * memory is punched only after a membarrier and a scan that found no mark.
+ * PUNCH: when the child's split is over, the child's memory is given back and reads VIRGIN
+ * again. A helper of the first split that was stopped before its CAS(VIRGIN -> w) would succeed
+ * then, and a user with an old hint would find a deleted word. Rule: helpers announce themselves
+ * (mark); the memory is punched only after a membarrier and a scan that found no mark.
  *
- * Claims: never two visible committed words of A; a set that returned is visible (no deleter); after
- * a delete that began when the setters had ended nothing of A is visible, in any level.
+ * Claims: never two visible committed words of A; a set that returned is visible (no deleter);
+ * after a delete that began when the setters had ended nothing of A is visible, in any level.
  *
- * Mutants: EMPTYKID children start EMPTY, copied by CAS(EMPTY -> w): a late helper puts back what was
- * deleted; EARLY a writer that met a frozen word uses the child without helping first and takes VIRGIN
- * as EMPTY; NOMARK the child is punched at once. Not a bug: KEEPPENDING a PENDING word is frozen and
- * copied as it is (its owner's CAS fails, the next one kills the copy).
+ * Mutants: EMPTYKID children start EMPTY, copied by CAS(EMPTY -> w): a late helper puts back
+ * what was deleted; EARLY a writer that met a frozen word uses the child without helping first
+ * and takes VIRGIN as EMPTY; NOMARK the child is punched at once. Not a bug: KEEPPENDING a
+ * PENDING word is frozen and copied as it is (its owner's CAS fails, the next one kills the
+ * copy).
  */
 #ifndef KILLS
 #define KILLS 0
@@ -85,7 +87,8 @@ inline split()
 #ifdef KEEPPENDING
 			d_step { if :: old[i] == w -> old[i] = F + w; i++ :: else fi }
 #else
-			d_step { if :: old[i] == w -> old[i] = F + (PENDING(w) -> EMPTY : w); i++ :: else fi }
+			d_step { if :: old[i] == w -> old[i] = F + (PENDING(w) -> EMPTY : w); i++
+				:: else fi }
 #endif
 		fi;
 	od;
@@ -205,7 +208,8 @@ again:	enter();
 		i++
 	od;
 #ifdef PUNCH
-	/* A is deleted for good: the child's own split copies EMPTY; old and then child are punched */
+	/* A is deleted for good: the child's own split copies EMPTY;
+		old and then child are punched */
 	split();
 	d_step { kid2 = 1; old[0] = VIRGIN; old[1] = VIRGIN };
 #ifndef NOMARK

@@ -2,33 +2,35 @@
  *
  * split_two.pml - insert and delete over two buckets that are split at different times.
  *
- * Key A may lie in its home bucket (one word) or its second bucket, alt (NA words). Each of the two
- * is split by helpers: word[] holds home, home's child that A belongs to, alt, alt's child; VIRGIN is
- * the child's state before the copy. ovf[] is the overflow byte of home, of A's child and of the
- * other child: {F frozen | n + 1}, 0 VIRGIN. Key Z has its home in the other child and an alt word
- * elsewhere, which a process removes.
+ * Key A may lie in its home bucket (one word) or its second bucket, alt (NA words). Each of the
+ * two is split by helpers: word[] holds home, home's child that A belongs to, alt, alt's child;
+ * VIRGIN is the child's state before the copy. ovf[] is the overflow byte of home, of A's child
+ * and of the other child: {F frozen | n + 1}, 0 VIRGIN. Key Z has its home in the other child
+ * and an alt word elsewhere, which a process removes.
  *
- * split: freeze every word (PENDING becomes EMPTY) and the overflow byte by CAS, then copy word i to
- * child[i] and the byte to both children by CAS(VIRGIN -> x). Everybody starts at the old bucket (the
- * stalest hint), helps when it meets a frozen word, and goes on in the child.
- * Overflow: +1 before an alt word is placed, -1 by whoever's CAS removed it (a freeze that kills a
- * PENDING included), always a CAS that fails on a frozen byte. +1 that meets a frozen byte starts
- * again; -1 copies the byte to both children (no word needs to be frozen for that) and counts down
- * in the child that the removed word's hash selects.
+ * split: freeze every word (PENDING becomes EMPTY) and the overflow byte by CAS, then copy word
+ * i to child[i] and the byte to both children by CAS(VIRGIN -> x). Everybody starts at the old
+ * bucket (the stalest hint), helps when it meets a frozen word, and goes on in the child.
+ * Overflow: +1 before an alt word is placed, -1 by whoever's CAS removed it (a freeze that kills
+ * a PENDING included), always a CAS that fails on a frozen byte. +1 that meets a frozen byte
+ * starts again; -1 copies the byte to both children (no word needs to be frozen for that) and
+ * counts down in the child that the removed word's hash selects.
  *
- * Claims: never two visible committed words of A; once a set has returned (no deleter) every later
- * get hits, even in the middle of a split; after a delete that began when all setters had ended
- * nothing of A is visible, whatever late helpers do; overflow of each child >= its alt words.
+ * Claims: never two visible committed words of A; once a set has returned (no deleter) every
+ * later get hits, even in the middle of a split; after a delete that began when all setters had
+ * ended nothing of A is visible, whatever late helpers do; overflow of each child >= its alt
+ * words.
  *
- * Mutants: DECTWICE (with ZHOME=1) the count goes down in the frozen byte and in the child: the copy
- * is too low and a live alt word is hidden; NOCOPY children start with count 0; EMPTYCHILD children
- * start EMPTY: a late helper puts back what was deleted; NOFROZEN a frozen word in the rescan is
- * taken as EMPTY; INCLATE +1 after placing.
+ * Mutants: DECTWICE (with ZHOME=1) the count goes down in the frozen byte and in the child: the
+ * copy is too low and a live alt word is hidden; NOCOPY children start with count 0; EMPTYCHILD
+ * children start EMPTY: a late helper puts back what was deleted; NOFROZEN a frozen word in the
+ * rescan is taken as EMPTY; INCLATE +1 after placing.
  *
- * Not bugs (they hold): KEEPPENDING a PENDING word is frozen and copied as it is; BYTEFIRST freezes the byte before the words; WORDONLY a setter that met no
- * frozen word trusts a frozen overflow byte (its own place is frozen by then, so it cannot commit);
- * BLINDRMW fetch_add/sub whatever the frozen bit says (the rescan meets the frozen words; a count
- * that is lost that way stays too high, never too low).
+ * Not bugs (they hold): KEEPPENDING a PENDING word is frozen and copied as it is; BYTEFIRST
+ * freezes the byte before the words; WORDONLY a setter that met no frozen word trusts a frozen
+ * overflow byte (its own place is frozen by then, so it cannot commit); BLINDRMW fetch_add/sub
+ * whatever the frozen bit says (the rescan meets the frozen words; a count that is lost that way
+ * stays too high, never too low).
  */
 #ifndef NA
 #define NA 1
@@ -87,7 +89,8 @@ bool returned = false, zalt = true;
 #endif
 
 #define SEEN(b, i) ((!FROZEN(word[b + i]) && COMMITTED(word[b + i])) || \
-		    (FROZEN(word[b + i]) && word[CHILD(b) + i] == VIRGIN && COMMITTED(word[b + i])) || \
+		    (FROZEN(word[b + i]) && word[CHILD(b) + i] == VIRGIN && \
+		     COMMITTED(word[b + i])) || \
 		    (word[CHILD(b) + i] != VIRGIN && COMMITTED(word[CHILD(b) + i])))
 #if NA > 1
 #define VISIBLE (SEEN(HOME, 0) + SEEN(ALT, 0) + SEEN(ALT, 1))
@@ -269,7 +272,8 @@ again:
 			:: FROZEN(w) -> TRYAGAIN
 			:: !FROZEN(w) && COMMITTED(w) ->
 				if
-				:: atomic { word[a + i] == w -> word[a + i] = id; returned = true }; goto dead
+				:: atomic { word[a + i] == w -> word[a + i] = id; returned = true };
+					goto dead
 				:: else -> TRYAGAIN
 				fi
 			:: !FROZEN(w) && ISA(w) && PENDING(w) ->
@@ -368,7 +372,9 @@ again:
 	:: else -> TRYAGAIN
 	fi;
 #ifdef INCLATE
-	if :: at >= ALT -> atomic { if :: HOMEBYTE(h) < F -> HOMEBYTE(h) = HOMEBYTE(h) + 1 :: else fi } :: else fi;
+	if :: at >= ALT -> atomic { if :: HOMEBYTE(h) < F ->
+			HOMEBYTE(h) = HOMEBYTE(h) + 1 :: else fi }
+		:: else fi;
 	returned = true;
 #endif
 	goto dead;
@@ -436,7 +442,7 @@ dead:	ended++
 		if :: u != VIRGIN -> w = u :: else fi \
 	:: else \
 	fi; \
-	if :: !FROZEN(w) && COMMITTED(w) -> goto hit :: FROZEN(w) && COMMITTED(w) -> goto hit :: else fi
+	if :: COMMITTED(w) -> goto hit :: else fi
 
 /* begins after a set returned; nothing removes A, so it must hit */
 proctype Get()
