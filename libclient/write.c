@@ -117,19 +117,22 @@ static void abandon(struct larder *h, const struct write *w)
 	segment_dead(h, h->lease.seg, w->item.bytes);
 }
 
-/* Was there a flush since this item's stamp or lease? Then it was born flushed: do it again. */
+/*
+ * Was there a flush since this item's stamp or lease? Looked at last of all before the publishing CAS, when
+ * it is known that nobody else changed the key since it was looked at: then this write can be thought of
+ * as just before a flush that begins later. Looking after the CAS and writing once more would make one
+ * call take effect twice, with calls of others in between.
+ */
 static bool flushed_meanwhile(const struct larder *h, const struct write *w)
 {
 	return UNLIKELY(item_flushed(h, &w->item, h->lease.epoch));
 }
 
-static int published(struct larder *h, struct write *w)
+static int published(struct larder *h, const struct write *w)
 {
-	bool again = flushed_meanwhile(h, w);
-
 	account_in(h, w);
 	segment_end(h);
-	return again ? AGAIN : 0;
+	return 0;
 }
 
 /* ------------------------------------------------------------------ the key is there */
@@ -159,6 +162,8 @@ static int replace(struct larder *h, struct write *w, struct hit *hit)
 	word = w->word | (hit->word & SLOT_ALT);
 	if (UNLIKELY(!handle_alive(h)))
 		return -EAGAIN;
+	if (flushed_meanwhile(h, w))
+		return AGAIN;
 	/* [P1] release, pairs with [A1] in index_examine(): the item's bytes before its word */
 	if (UNLIKELY(!cas(&hit->bucket->word[hit->i], hit->word, word)))
 		return AGAIN;
@@ -212,7 +217,7 @@ static bool commit_pending(struct larder *h, const struct write *w, struct surve
 	uint64_t word = w->word | (pos >= SHM_WORDS ? SLOT_ALT : 0);
 	uint64_t pending = slot_with_kind(word, SLOT_PENDING);
 
-	if (survey_key(h, &w->key, s, pos, false) != SURVEY_NONE) {
+	if (survey_key(h, &w->key, s, pos, false) != SURVEY_NONE || flushed_meanwhile(h, w)) {
 		survey_unlink(h, s, pos, pending);
 		return false;
 	}
