@@ -429,6 +429,7 @@ static void on_listener(struct source *s, uint32_t events)
 
 	(void)events;
 	for (int i = 0; i < ACCEPTS; i++) {
+		/* cppcheck-suppress nullPointer ; accept4() takes NULL */
 		int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {

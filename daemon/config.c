@@ -256,6 +256,7 @@ static int uid_of(const char *word, uid_t *uidp)
 		*uidp = (uid_t)n;
 		return *end == '\0' && n < UINT32_MAX ? 0 : -EINVAL;
 	}
+	/* cppcheck-suppress getpwnamCalled ; there is one thread */
 	pw = getpwnam(word);
 	if (!pw)
 		return -EINVAL;

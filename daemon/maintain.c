@@ -71,11 +71,16 @@ static bool clean(struct daemon *d, uint64_t until_us)
 
 	if (!m->filling && n_free >= m->low)
 		return false;
+	if (!m->filling)
+		m->victims = 0;
 	m->filling = true;
 	while (n_free < m->high) {
-		uint32_t want = m->high - n_free;
+		uint32_t want = m->high - n_free < VICTIMS ? m->high - n_free : VICTIMS;
+		/* Once round without getting there: too much survives. */
+		bool harsh = m->victims > d->h->n_segs;
 
-		if (cleaner_step(d->h, want < VICTIMS ? want : VICTIMS) == 0)
+		m->victims += want;
+		if (cleaner_step(d->h, want, harsh) == 0)
 			return false; /* all are held; the next tick looks again */
 		if (now_us() >= until_us)
 			return true;

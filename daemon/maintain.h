@@ -20,6 +20,7 @@ struct maintain {
 	uint64_t collapse_at_ms;
 	uint32_t collapse_failures;
 	uint32_t low, high; /* marks: FREE segments */
+	uint32_t victims;   /* taken since filling began */
 	bool filling;	    /* below the low mark, not yet at the high one */
 	bool look;	    /* count the FREE segments */
 	bool grow;	    /* ask growth_run() */

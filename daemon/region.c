@@ -142,7 +142,9 @@ static int reopen_rdonly(int fd)
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	ro = open(path, O_RDONLY | O_CLOEXEC);
-	return ro < 0 ? -errno : ro;
+	if (ro < 0)
+		return -errno;
+	return ro;
 }
 
 static int format(struct region *r)
@@ -189,12 +191,12 @@ static int make_region(struct region *r, const struct config *cfg)
 static int make_control(struct region *r, const struct config *cfg)
 {
 	int err, fd = memfd_new(cfg, "control", sizeof(struct ctl_page));
-	void *page;
 
 	if (fd < 0)
 		return fd;
-	page = mmap(NULL, sizeof(struct ctl_page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	r->ctl = page == MAP_FAILED ? NULL : page;
+	r->ctl = mmap(NULL, sizeof(struct ctl_page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (r->ctl == MAP_FAILED)
+		r->ctl = NULL;
 	if (!r->ctl || fallocate(fd, 0, 0, sizeof(struct ctl_page)) < 0 ||
 	    fcntl(fd, F_ADD_SEALS, CTL_SEALS) < 0)
 		err = -errno;

@@ -98,6 +98,7 @@ void rawd_start(struct rawd *d, const char *const *sets)
 	pid_t parent = getpid();
 	struct raw_client c;
 
+	*d = (struct rawd){.pid = -1};
 	snprintf(d->dir, sizeof(d->dir), "%.60s/ld.XXXXXX", tmp ? tmp : "/tmp");
 	CHECK(mkdtemp(d->dir) != NULL);
 	snprintf(d->socket, sizeof(d->socket), "%s/cache.sock", d->dir);
@@ -239,6 +240,16 @@ bool raw_hung_up(int fd, int ms)
 		if (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) <= 0)
 			return true;
 	return false;
+}
+
+bool raw_writable(int fd)
+{
+	void *page = mmap(NULL, SHM_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (page == MAP_FAILED)
+		return false;
+	munmap(page, SHM_PAGE);
+	return true;
 }
 
 void raw_bye(struct raw_client *c)

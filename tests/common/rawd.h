@@ -78,6 +78,9 @@ void raw_hang_up(struct raw_client *c);
 /* Does the daemon close this connection within @ms? Reads and forgets what comes before. */
 bool raw_hung_up(int fd, int ms);
 
+/* Does the kernel allow a writable mapping of it? */
+bool raw_writable(int fd);
+
 uint64_t raw_now_ms(void);
 void raw_nap(void);
 unsigned raw_scale(void);
