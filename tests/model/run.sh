@@ -145,7 +145,7 @@ large holds split_two "-DSPLITHOME -DGET"
 large holds split_two "-DSPLITHOME -DSETTERS=1 -DZ -DDEL"
 large holds split_two "-DSPLITHOME -DSPLITALT -DSETTERS=1 -DZ"
 large holds split_two "-DSPLITALT -DNA=2"
-large holds split_two "-DSPLITHOME -DSPLITALT"
+large holds split_two "-DSPLITHOME -DSPLITALT -DTRIES=1"
 large holds split_two "-DSPLITHOME -DKILLS=1"
 
 run holds flush "-DSET"

@@ -551,6 +551,6 @@ init {
 	delete_all();
 	helped == NHOME * HELPERS + NALT + NLEAVE + NZ;
 	assert(VISIBLE == 0);
-	assert(ovf[0] < F || (ovf[1] != VIRGIN && ovf[2] != VIRGIN));
+	assert(kills > 0 || ovf[0] < F || (ovf[1] != VIRGIN && ovf[2] != VIRGIN));
 dead:	skip
 }
