@@ -9,9 +9,10 @@
  *		counted miss.
  *		A body's table entry carries the hash of the head's key. A cleaner takes the body to
  *		CLEANING first and only then looks for a linked head that lists it; found, it goes back to
- *		SEALED. A writer, after publishing its head, looks at every body: exactly {SEALED, body, gen},
- *		or it takes its own head away and starts anew. So no linked head keeps a reclaimed body, and
- *		orphans (R10, R11) are found without asking who is alive.
+ *		SEALED. A writer looks at every body before it publishes its head, and starts anew unless each
+ *		is exactly {SEALED, body, gen}; and again after, and then takes its own head away, which counts
+ *		as an eviction. So no linked head keeps a reclaimed body, and orphans (R10, R11) are found without
+ *		asking who is alive.
  * INVARIANTS	I13.
  * FAILURE	R10 killed before the head is published, R11 after it was unlinked: orphans.
  */
@@ -55,6 +56,7 @@ static void drop_body(struct larder *h, uint64_t extent)
 	    !segment_edge(h, seg, w, SEG_CLEANING, h->me, seg_gen(w)))
 		return; /* somebody else has it */
 	w = seg_make(SEG_CLEANING, true, h->me, seg_gen(w));
+	segment_empty(h, seg);
 	cas(&h->segs[seg].word, w, seg_make(SEG_LIMBO, false, 0, seg_gen(w) + 1));
 }
 
@@ -160,7 +162,19 @@ static bool bodies_stand(const struct larder *h, const uint64_t *list, uint64_t 
 	return true;
 }
 
-/* Bodies, then the head. -EAGAIN also if a body was reclaimed before the head stood. */
+/*
+ * A body went while the head was published. The store has taken effect: somebody may have seen the head,
+ * or overwritten it. To store once more would be a second effect of one call; so the value is evicted.
+ */
+static void evict_own_head(struct larder *h, const struct write *w)
+{
+	if (write_delete(h, &w->key, w->version) != 0)
+		return;
+	stat_add(h, STAT_evicted, 1);
+	stat_add(h, STAT_evicted_bytes, w->key.len + w->vlen);
+}
+
+/* Bodies, then the head. -EAGAIN also if a body was reclaimed before the head was published. */
 static int store_once(struct larder *h, struct write *w, const uint8_t *value, uint8_t *image)
 {
 	uint64_t n = extent_count(h, w->vlen);
@@ -173,16 +187,14 @@ static int store_once(struct larder *h, struct write *w, const uint8_t *value, u
 	memcpy(image + n * 8, value + w->vlen - tail, tail);
 	w->value = image;
 	w->type = ITEM_EXTENTS;
-	r = write_run(h, w);
+	r = bodies_stand(h, list, n) ? write_run(h, w) : -EAGAIN;
 	if (r != 0) {
 		drop_bodies(h, list, n);
-		return r;
+	} else if (!bodies_stand(h, list, n)) {
+		evict_own_head(h, w);
+		drop_bodies(h, list, n);
 	}
-	if (bodies_stand(h, list, n))
-		return 0;
-	r = write_delete(h, &w->key, w->version);
-	drop_bodies(h, list, n);
-	return r < 0 ? r : -EAGAIN;
+	return r;
 }
 
 int extent_store(struct larder *h, struct write *w)

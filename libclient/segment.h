@@ -56,6 +56,14 @@ static inline void segment_end(struct larder *h)
  */
 void segment_cover(struct larder *h, struct lease *lease, uint64_t bytes, uint64_t expiry);
 
+/* segment_empty - a segment in CLEANING(me) is about to be dropped: whoever leases it and is killed before its
+ * first look leaves nothing that a walk would take for items */
+static inline void segment_empty(struct larder *h, uint32_t seg)
+{
+	/* relaxed: seen with the word that drops it */
+	store_relaxed_u32(&h->table[seg].fill, 0);
+}
+
 /* segment_commit - the next @bytes are an item that the index named, if only for a moment */
 static inline void segment_commit(struct lease *lease, uint64_t bytes)
 {

@@ -30,7 +30,7 @@ struct proc {
 	void *arg;
 	enum state state;
 	bool mortal;
-	uint32_t priority;
+	int64_t priority;
 	uint64_t wake_at;
 	uint64_t call_began; /* own accesses at the last sched_call() */
 	uint64_t own;
@@ -42,6 +42,7 @@ static struct {
 	ucontext_t main;
 	unsigned current;
 	uint64_t random;
+	int64_t last; /* lower than all priorities */
 	uint64_t accesses;
 	uint64_t switch_at, kill_at, stop_at;
 	unsigned kills, stops;
@@ -80,6 +81,7 @@ void sched_init(const struct sched_options *opt)
 	sched.opt = *opt;
 	sched.random = opt->seed;
 	sched.accesses = 0;
+	sched.last = 0;
 	sched.kills = sched.stops = 0;
 	sched.failed = sched.quiet = false;
 	sched.failure[0] = '\0';
@@ -250,7 +252,7 @@ void sim_point(uintptr_t addr)
 	if (sched.accesses >= sched.kill_at || sched.accesses >= sched.stop_at)
 		strike(p);
 	if (sched.accesses >= sched.switch_at) {
-		p->priority = sched_below(1u << 10); /* behind those that never were at a change point */
+		p->priority = --sched.last;
 		leave();
 	}
 }
@@ -270,7 +272,7 @@ void sched_call(void)
 
 void sched_yield_now(void)
 {
-	sched.proc[sched.current].priority = sched_below(1u << 10);
+	sched.proc[sched.current].priority = --sched.last;
 	sched.accesses++; /* time goes on even if everybody only waits */
 	leave();
 }
