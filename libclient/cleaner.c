@@ -47,6 +47,8 @@ struct step {
 	unsigned n_limbo;
 	struct hazard_set set;
 	uint8_t cutoff;
+	bool harsh;	  /* nothing survives */
+	bool last_resort; /* what should survive and has no room goes */
 	unsigned freed;
 };
 
@@ -152,6 +154,7 @@ static uint64_t to_limbo(struct larder *h, const struct pick *p)
 {
 	uint64_t limbo = seg_make(SEG_LIMBO, false, 0, seg_gen(p->word) + 1);
 
+	segment_empty(h, p->seg);
 	if (!cas(&h->segs[p->seg].word, p->word, limbo))
 		return 0;
 	stat_add(h, STAT_cleaned, 1);
@@ -175,6 +178,7 @@ static void account_gone(struct larder *h, const struct hit *hit, enum counter c
 	stat_add(h, cause, 1);
 	if (cause == STAT_evicted)
 		stat_add(h, STAT_evicted_bytes, bytes);
+	segment_dead(h, hit->seg, hit->it.bytes);
 	stat_add(h, STAT_items_out, 1);
 	stat_add(h, STAT_bytes_out, bytes);
 }
@@ -255,11 +259,12 @@ static uint64_t copy_survivor(struct larder *h, const struct walked *x, struct i
 			 (it->bytes + SHM_LINE - 1) / SHM_LINE);
 }
 
-enum fate { FATE_DONE, FATE_AGAIN, FATE_GO };
+/* FATE_FULL: it should survive, and there is no segment for survivors. */
+enum fate { FATE_DONE, FATE_AGAIN, FATE_GO, FATE_FULL };
 
 static enum fate move(struct larder *h, const struct walked *x)
 {
-	enum fate fate = FATE_GO;
+	enum fate fate = FATE_FULL;
 	struct item it;
 	uint64_t word = copy_survivor(h, x, &it);
 
@@ -270,6 +275,7 @@ static enum fate move(struct larder *h, const struct walked *x)
 			segment_commit(&h->survivors, it.bytes);
 			stat_add(h, STAT_moved, 1);
 			stat_add(h, STAT_moved_bytes, it.bytes);
+			segment_dead(h, x->hit.seg, x->hit.it.bytes);
 			fate = FATE_DONE;
 		}
 	}
@@ -293,7 +299,7 @@ static enum fate settle(struct larder *h, const struct step *s, const struct wal
 	} else if (policy_survives(h, x->hit.bucket, x->hit.i, s->cutoff)) {
 		enum fate fate = move(h, x);
 
-		if (fate != FATE_GO)
+		if (fate != FATE_FULL || !s->last_resort)
 			return fate;
 	}
 	if (!unlink(h, x))
@@ -302,15 +308,23 @@ static enum fate settle(struct larder *h, const struct step *s, const struct wal
 	return FATE_DONE;
 }
 
-static void walk_item(struct larder *h, const struct step *s, struct walked *x)
+/* Return: false: the item should survive and cannot. */
+static bool walk_item(struct larder *h, const struct step *s, struct walked *x)
 {
-	for (int round = 0; round < MOVE_ROUNDS; round++)
-		if (!find_word(h, x) || settle(h, s, x) == FATE_DONE)
-			return;
+	for (int round = 0; round < MOVE_ROUNDS; round++) {
+		enum fate fate;
+
+		if (!find_word(h, x))
+			return true;
+		fate = settle(h, s, x);
+		if (fate != FATE_AGAIN)
+			return fate == FATE_DONE;
+	}
 	/* Lost eight races: somebody replaces this key all the time, so the word is another one's by
 	 * now; if not, it becomes stale with the generation and counts as gone. */
 	if (find_word(h, x))
 		account_gone(h, &x->hit, STAT_evicted);
+	return true;
 }
 
 /* Decode the next item at *off. Return: false at the end, or at damage. */
@@ -339,7 +353,8 @@ static bool next_item(struct larder *h, const struct pick *p, uint32_t fill, uin
 	return true;
 }
 
-static void walk(struct larder *h, const struct step *s, const struct pick *p)
+/* Return: false: survivors are left and there is no segment for them; the victim must stay. */
+static bool walk(struct larder *h, const struct step *s, const struct pick *p)
 {
 	struct walked group[WALK_GROUP];
 	uint32_t fill = load_relaxed_u32(&h->table[p->seg].fill);
@@ -352,8 +367,10 @@ static void walk(struct larder *h, const struct step *s, const struct pick *p)
 		for (n = 0; n < WALK_GROUP && next_item(h, p, fill, &off, &group[n]); n++)
 			;
 		for (unsigned i = 0; i < n; i++)
-			walk_item(h, s, &group[i]);
+			if (!walk_item(h, s, &group[i]))
+				return false;
 	} while (n == WALK_GROUP);
+	return true;
 }
 
 /* A body goes with its head: the head is old, or there is none. Return: it may go. */
@@ -422,22 +439,23 @@ static void clean_victims(struct larder *h, struct step *s)
 		struct pick *p = &s->victim[i];
 		uint64_t limbo;
 
-		if (hazard_bit(s->set.own, p->seg) || (seg_body(p->word) && !body_goes(h, s, p))) {
+		/* Without a FREE segment nothing can survive; then the first victim goes as a whole. */
+		s->last_resort = s->harsh || (s->freed == 0 && s->n_limbo == 0);
+		if (hazard_bit(s->set.own, p->seg) ||
+		    !(seg_body(p->word) ? body_goes(h, s, p) : walk(h, s, p))) {
 			give_back(h, p);
 			continue;
 		}
-		if (!seg_body(p->word))
-			walk(h, s, p);
 		limbo = to_limbo(h, p);
 		if (limbo != 0 && s->n_limbo < LIMBO_MAX)
 			s->limbo[s->n_limbo++] = (struct pick){.seg = p->seg, .word = limbo};
 	}
 }
 
-unsigned cleaner_step(struct larder *h, unsigned victims)
+unsigned cleaner_step(struct larder *h, unsigned victims, bool harsh)
 {
 	unsigned max = victims < VICTIMS_MAX ? victims : VICTIMS_MAX;
-	struct step s = {.freed = 0};
+	struct step s = {.freed = 0, .harsh = harsh};
 
 	if (!marks_ready(h, &s.set))
 		return 0;
@@ -454,7 +472,7 @@ unsigned cleaner_step(struct larder *h, unsigned victims)
 	}
 	hazard_scan(h, &s.set);
 	free_limbo(h, &s);
-	s.cutoff = policy_cutoff(h);
+	s.cutoff = harsh ? 0 : policy_cutoff(h);
 	clean_victims(h, &s);
 	/* What was dropped just now needs a barrier of its own. */
 	if (s.n_limbo != 0 && hazard_barrier(h)) {

@@ -12,10 +12,11 @@
 
 /*
  * cleaner_step - clean up to @victims segments and free what waits in LIMBO
+ * @harsh: nothing survives: for a caller that needs a segment and has tried the other way
  * At most two membarriers. Bounded: @victims segments are walked once each.
  * Return: the number of segments that became FREE (0 when all are held by hazards or leases).
  */
-unsigned cleaner_step(struct larder *h, unsigned victims);
+unsigned cleaner_step(struct larder *h, unsigned victims, bool harsh);
 
 /*
  * cleaner_reap - give back what a dead client held

@@ -161,7 +161,7 @@ static bool enter_lease(struct larder *h, struct lease *lease)
 }
 
 /* Return: 0 look again; LARDER_MISS survivors: nothing left for them. */
-static int new_lease(struct larder *h, struct lease *lease, enum lease_kind kind)
+static int new_lease(struct larder *h, struct lease *lease, enum lease_kind kind, int round)
 {
 	segment_seal(h, lease);
 	if (take_free(h, lease, kind))
@@ -169,7 +169,7 @@ static int new_lease(struct larder *h, struct lease *lease, enum lease_kind kind
 	if (kind == LEASE_SURVIVORS)
 		return LARDER_MISS;
 	/* The daemon is behind, or away: one bounded step of its work. */
-	cleaner_step(h, 4);
+	cleaner_step(h, 4, round >= BEGIN_ROUNDS / 2);
 	return 0;
 }
 
@@ -185,7 +185,7 @@ int segment_begin(struct larder *h, struct lease *lease, enum lease_kind kind, u
 				return 0;
 			continue;
 		}
-		r = new_lease(h, lease, kind);
+		r = new_lease(h, lease, kind, round);
 		if (r != 0)
 			return r;
 	}
