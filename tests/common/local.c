@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #include "geometry.h"
-#include "index.h"
 #include "ns.h"
 #include "words.h"
 
@@ -204,6 +203,23 @@ void local_lose_bucket(struct larder *h, const void *key, size_t klen)
 	need(b != NULL, "no bucket");
 	for (unsigned i = 0; i < SHM_WORDS; i++)
 		store_release(&b->word[i], 0);
+}
+
+void local_key(const struct larder *h, struct key *k, const void *data, size_t len)
+{
+	key_init(h, k, data, len);
+}
+
+size_t local_key_at(const struct larder *h, uint64_t home, unsigned *from, char text[16],
+		    struct key *k)
+{
+	size_t len;
+
+	do {
+		len = (size_t)snprintf(text, 16, "%u", (*from)++);
+		key_init(h, k, text, len);
+	} while ((k->hash & h->bucket_mask0) != home);
+	return len;
 }
 
 void local_no_memory(void)

@@ -10,7 +10,7 @@
 #include <larder/larder.h>
 
 #include "growth.h"
-#include "handle.h"
+#include "index.h"
 
 #define LOCAL_HANDLES 64
 
@@ -71,6 +71,13 @@ void local_release(struct local *l);
 
 /* Damage: the live bucket of a key is gone, as if it had been punched. */
 void local_lose_bucket(struct larder *h, const void *key, size_t klen);
+
+/* key_init(), not inlined. */
+void local_key(const struct larder *h, struct key *k, const void *data, size_t len);
+
+/* The next number from *from on whose text is a key with home bucket @home; *from moves past it. */
+size_t local_key_at(const struct larder *h, uint64_t home, unsigned *from, char text[16],
+		    struct key *k);
 
 /* Run @fn in a child that opens what it needs before it calls local_no_memory(); with a sanitizer,
  * which cannot live without memory, nothing is run. Return: what @fn returned, 0 if not run. */

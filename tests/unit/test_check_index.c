@@ -70,7 +70,7 @@ static void find(const char *key, struct hit *hit)
 {
 	struct key k;
 
-	key_init(h, &k, key, strlen(key));
+	local_key(h, &k, key, strlen(key));
 	assert_int_equal(index_find_read(h, &k, hit), FIND_HIT);
 }
 
@@ -82,7 +82,7 @@ static void find_side(bool alt, struct hit *hit)
 	for (unsigned i = 0; i < KEYS; i++) {
 		struct key k;
 
-		key_init(h, &k, key, make_key(key, i));
+		local_key(h, &k, key, make_key(key, i));
 		if (index_find_read(h, &k, hit) == FIND_HIT && slot_alt(hit->word) == alt)
 			return;
 	}
@@ -186,7 +186,7 @@ static void test_i7_twins(void **state)
 	/* One at home, one in the second bucket. */
 	find_side(false, &hit);
 	k = (struct key){.data = item_key(h, hit.seg, hit.off, &hit.it), .len = hit.it.klen};
-	key_init(h, &k, k.data, k.len);
+	local_key(h, &k, k.data, k.len);
 	second = index_locate(h, k.hash2);
 	i = spare_entry(second, SHM_WORDS);
 	assert_true(overflow_up(hit.bucket));
@@ -206,7 +206,7 @@ static void test_i8_overflow(void **state)
 
 	(void)state;
 	find_side(true, &hit);
-	key_init(h, &k, item_key(h, hit.seg, hit.off, &hit.it), hit.it.klen);
+	local_key(h, &k, item_key(h, hit.seg, hit.off, &hit.it), hit.it.klen);
 	home = index_locate(h, k.hash);
 	good = load_relaxed_u8(&home->overflow);
 	assert_true(good > OVERFLOW_NONE);
