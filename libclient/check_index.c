@@ -225,7 +225,7 @@ static bool bad_extent(const struct larder *h, uint64_t extent)
 static bool bad_extents(const struct larder *h, const struct hit *hit)
 {
 	const uint8_t *list = item_value(h, hit->seg, hit->off, &hit->it);
-	uint64_t n = hit->it.type == ITEM_EXTENTS ? extent_count(h, hit->it.vlen) : 0;
+	uint64_t n = hit->it.type == ITEM_EXTENTS ? extent_count(h, hit->it.klen, hit->it.vlen) : 0;
 
 	for (uint64_t i = 0; i < n; i++) {
 		uint64_t extent;

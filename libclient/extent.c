@@ -71,7 +71,7 @@ static uint64_t head_extent(const struct larder *h, const struct hit *hit, uint6
 
 void extent_drop(struct larder *h, const struct hit *hit)
 {
-	uint64_t n = extent_count(h, hit->it.vlen);
+	uint64_t n = extent_count(h, hit->it.klen, hit->it.vlen);
 
 	for (uint64_t i = 0; i < n; i++)
 		drop_body(h, head_extent(h, hit, i));
@@ -79,8 +79,8 @@ void extent_drop(struct larder *h, const struct hit *hit)
 
 bool extent_read(const struct larder *h, const struct hit *hit, void *dst, size_t room)
 {
-	uint64_t n = extent_count(h, hit->it.vlen);
-	uint64_t tail = extent_tail(h, hit->it.vlen);
+	uint64_t n = extent_count(h, hit->it.klen, hit->it.vlen);
+	uint64_t tail = extent_tail(h, hit->it.klen, hit->it.vlen);
 	uint8_t *out = dst;
 
 	for (uint64_t i = 0; i < n; i++) {
@@ -177,8 +177,8 @@ static void evict_own_head(struct larder *h, const struct write *w)
 /* Bodies, then the head. -EAGAIN also if a body was reclaimed before the head was published. */
 static int store_once(struct larder *h, struct write *w, const uint8_t *value, uint8_t *image)
 {
-	uint64_t n = extent_count(h, w->vlen);
-	uint64_t tail = extent_tail(h, w->vlen);
+	uint64_t n = extent_count(h, w->key.len, w->vlen);
+	uint64_t tail = extent_tail(h, w->key.len, w->vlen);
 	uint64_t *list = (uint64_t *)(void *)image;
 	int r = write_bodies(h, w, value, list, n);
 
@@ -200,7 +200,8 @@ static int store_once(struct larder *h, struct write *w, const uint8_t *value, u
 int extent_store(struct larder *h, struct write *w)
 {
 	const uint8_t *value = w->value;
-	uint8_t *image = malloc(extent_count(h, w->vlen) * 8 + extent_tail(h, w->vlen));
+	uint8_t *image = malloc(extent_count(h, w->key.len, w->vlen) * 8 +
+				extent_tail(h, w->key.len, w->vlen));
 	int r = -EAGAIN;
 
 	if (image == NULL)
@@ -215,7 +216,7 @@ int extent_store(struct larder *h, struct write *w)
 
 static bool head_lists(const struct larder *h, const struct hit *hit, uint64_t extent)
 {
-	uint64_t n = extent_count(h, hit->it.vlen);
+	uint64_t n = extent_count(h, hit->it.klen, hit->it.vlen);
 
 	for (uint64_t i = 0; i < n; i++)
 		if (head_extent(h, hit, i) == extent)

@@ -39,7 +39,7 @@ static uint64_t stored_bytes(const struct larder *h, const struct item *it)
 {
 	if (LIKELY(it->type != ITEM_EXTENTS))
 		return it->vlen;
-	return extent_count(h, it->vlen) * 8 + extent_tail(h, it->vlen);
+	return extent_count(h, it->klen, it->vlen) * 8 + extent_tail(h, it->klen, it->vlen);
 }
 
 static const uint8_t *decode_meta(const uint8_t *p, struct item *it)

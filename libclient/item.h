@@ -50,23 +50,35 @@ bool item_current(struct larder *h, const struct item *it, uint64_t epoch);
 bool item_flushed(const struct larder *h, const struct item *it, uint64_t epoch);
 bool item_expired(struct larder *h, const struct item *it);
 
-/* How an extents item's value is cut: whole segments, then a rest; a rest over a quarter of a segment
- * has an extent of its own, a smaller one follows the list in the head. */
+/* What an item takes beside key and value, at most. */
+static inline uint64_t item_overhead(const struct larder *h)
+{
+	return ITEM_HEADER + 8 + ITEM_META_BYTES + 8 + (1ULL << h->unit_shift) - 1;
+}
+
+/* How an extents item's value is cut: whole segments, then a rest. The rest follows the list in the
+ * head; where the head would exceed half a segment, it has an extent of its own. */
 static inline uint64_t extent_rest(const struct larder *h, uint64_t vlen)
 {
 	return vlen & (h->seg_bytes - 1);
 }
 
-static inline uint64_t extent_count(const struct larder *h, uint64_t vlen)
-{
-	return (vlen >> h->seg_shift) + (extent_rest(h, vlen) > h->seg_bytes / 4);
-}
-
-static inline uint64_t extent_tail(const struct larder *h, uint64_t vlen)
+static inline bool extent_own_rest(const struct larder *h, uint32_t klen, uint64_t vlen)
 {
 	uint64_t rest = extent_rest(h, vlen);
 
-	return rest > h->seg_bytes / 4 ? 0 : rest;
+	return rest != 0 &&
+	       item_overhead(h) + klen + (vlen >> h->seg_shift) * 8 + rest > h->seg_bytes / 2;
+}
+
+static inline uint64_t extent_count(const struct larder *h, uint32_t klen, uint64_t vlen)
+{
+	return (vlen >> h->seg_shift) + extent_own_rest(h, klen, vlen);
+}
+
+static inline uint64_t extent_tail(const struct larder *h, uint32_t klen, uint64_t vlen)
+{
+	return extent_own_rest(h, klen, vlen) ? 0 : extent_rest(h, vlen);
 }
 
 static inline uint32_t item_check(uint64_t hash, uint32_t klen, uint64_t vlen)

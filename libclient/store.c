@@ -57,16 +57,16 @@ int store_leave(struct larder *h, int result)
 
 int store_run(struct larder *h, struct write *w)
 {
-	uint64_t overhead = ITEM_HEADER + 8 + ITEM_META_BYTES + 8 + 7;
+	uint64_t fixed = item_overhead(h) + w->key.len;
+	uint64_t head;
 
 	if (UNLIKELY(w->vlen > h->max_value))
 		return -E2BIG;
-	if (UNLIKELY(overhead + w->key.len + w->vlen > write_piece_max(h))) {
-		if (overhead + w->key.len > write_piece_max(h) / 2)
-			return -E2BIG;
-		return extent_store(h, w);
-	}
-	return write_run(h, w);
+	if (LIKELY(fixed + w->vlen <= write_piece_max(h)))
+		return write_run(h, w);
+	head = fixed + extent_count(h, w->key.len, w->vlen) * 8 +
+	       extent_tail(h, w->key.len, w->vlen);
+	return head <= write_piece_max(h) ? extent_store(h, w) : -E2BIG;
 }
 
 static enum counter mode_counter(uint32_t mode)

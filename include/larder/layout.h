@@ -92,10 +92,10 @@
  *	[ORIG]  +8   version of birth
  *	key, value; then up to 7 (unit - 1) bytes of padding
  *
- * An item of type 3 holds, as its value bytes, extents of 8 bytes { segment 20 | gen 44 } and, if the
- * value's length modulo the segment size is at most a quarter of a segment, that rest. The first
- * extents are whole segments; a larger rest is one more extent. vlen (in LONG) is the value's full
- * length. A body segment is never walked as items.
+ * An item of type 3 holds, as its value bytes, extents of 8 bytes { segment 20 | gen 44 } and the
+ * value's rest modulo the segment size, unless 39 + unit + key + 8 * (whole segments) + rest exceed
+ * half a segment. The first extents are whole segments; a rest that is not in the item is one more
+ * extent. vlen (in LONG) is the value's full length. A body segment is never walked as items.
  *
  * Items of the default namespace without TTL, flags and tags have no META: 8 bytes of overhead.
  *
@@ -316,7 +316,7 @@ static_assert(sizeof(struct shm_table) == 32, "table entry");
 
 /* Per-namespace counters of one handle; entry SHM_NS_COUNTED - 1 is "others". */
 struct shm_ns_count {
-	shm_u64 id_plus_1, gets, hits, sets, deletes, reserved;
+	shm_u64 id_plus_1, hits, misses, sets, deletes, reserved;
 };
 
 /* One handle. */

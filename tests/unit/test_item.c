@@ -105,19 +105,20 @@ static void test_small_items_cost_eight_bytes(void **state)
 static void test_extents(void **state)
 {
 	uint64_t seg = h->seg_bytes;
-	const uint64_t lens[] = {
-		seg / 2, seg - 1, seg, seg + 1, 3 * seg + seg / 4, 3 * seg + seg / 4 + 1, 7 * seg};
+	const uint64_t lens[] = {seg / 2,	    seg - 1, seg, seg + 1, 3 * seg + seg / 2 - 80,
+				 3 * seg + seg / 2, 7 * seg};
 
 	(void)state;
 	for (unsigned i = 0; i < 7; i++) {
 		struct item out, in = {.klen = 3, .vlen = lens[i], .type = ITEM_EXTENTS};
-		uint64_t n = extent_count(h, lens[i]);
-		uint64_t tail = extent_tail(h, lens[i]);
+		uint64_t n = extent_count(h, 3, lens[i]);
+		uint64_t tail = extent_tail(h, 3, lens[i]);
 
-		assert_true(n * seg + tail >= lens[i] && tail <= seg / 4);
+		assert_true(n * seg + tail >= lens[i] && tail <= seg / 2);
 		assert_true(n >= 1 && (n - 1) * seg < lens[i]);
 		item_layout(h, &in, false);
 		assert_int_equal(in.stored, n * 8 + tail);
+		assert_true(in.bytes <= seg / 2);
 		assert_true(in.flags & ITEM_LONG);
 		item_encode(seg_base(h, 1), &in);
 		assert_true(item_decode(h, 1, 0, 1, &out));
