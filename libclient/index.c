@@ -95,21 +95,35 @@ static enum find scan_view(struct larder *h, const struct key *k, const uint64_t
 	return FIND_NONE;
 }
 
-/* One of the two buckets is, or was, being split: look through the split. */
+static bool view_pending(const struct key *k, const uint64_t *words, bool alt)
+{
+	uint64_t pattern = slot_with_kind(key_pattern(k, alt), SLOT_PENDING);
+	bool seen = false;
+
+	for (unsigned i = 0; i < SHM_WORDS; i++)
+		seen |= (words[i] & SLOT_MATCH_MASK) == pattern;
+	return seen;
+}
+
+/* One of the two buckets is, or was, being split: look through the split. The home is looked at before
+ * and after the second bucket, because a key may be displaced from there to here meanwhile. */
 static enum find find_in_split(struct larder *h, const struct key *k, struct hit *hit)
 {
 	uint64_t words[SHM_WORDS];
-	bool overflow, ignored;
-	enum find r;
+	bool overflow = true, pending = false, ignored;
 
-	if (!split_view(h, k->hash, words, &overflow))
-		return FIND_NONE;
-	r = scan_view(h, k, words, false, hit);
-	if (r != FIND_NONE || !overflow)
-		return r;
-	if (!split_view(h, k->hash2, words, &ignored))
-		return FIND_NONE;
-	return scan_view(h, k, words, true, hit);
+	for (unsigned look = 0; look < 3 && overflow; look++) {
+		bool alt = look == 1;
+		enum find r;
+
+		if (!split_view(h, alt ? k->hash2 : k->hash, words, alt ? &ignored : &overflow))
+			return FIND_NONE;
+		r = scan_view(h, k, words, alt, hit);
+		if (r != FIND_NONE)
+			return r;
+		pending |= view_pending(k, words, alt);
+	}
+	return pending ? FIND_UNSETTLED : FIND_NONE;
 }
 
 /* A PENDING word of this tag: perhaps the key is on its way between its buckets (displace.c). */
@@ -136,6 +150,12 @@ enum find index_find_read(struct larder *h, const struct key *k, struct hit *hit
 	r = scan_live(h, k, alt, true, hit);
 	if (r != FIND_NONE)
 		return r;
+	/* It may have been displaced into the home behind this scan's back (displace.c). */
+	if (UNLIKELY(bucket_match(home, key_pattern(k, false)) != 0)) {
+		r = scan_live(h, k, home, false, hit);
+		if (r != FIND_NONE)
+			return r;
+	}
 	/* The home may have been split meanwhile; what moved is then in the child. */
 	if (UNLIKELY(!bucket_live(alt) || !bucket_live(home)))
 		return find_in_split(h, k, hit);

@@ -19,6 +19,7 @@
 #include "atomic.h"
 
 #define STACK_BYTES (256u << 10)
+#define WAIT_TIME 100u	  /* what a process that waits lets pass */
 #define CHANGE_EVERY 200u /* accesses between change points of priorities, in the mean */
 
 enum state { EMPTY, READY, STOPPED, DEAD, DONE };
@@ -44,6 +45,7 @@ static struct {
 	uint64_t random;
 	int64_t last; /* lower than all priorities */
 	uint64_t accesses;
+	uint64_t time; /* accesses, and more where somebody only waits */
 	uint64_t switch_at, kill_at, stop_at;
 	unsigned kills, stops;
 	bool quiet;
@@ -68,7 +70,7 @@ uint32_t sched_below(uint32_t n)
 /* The next of events that come every @mean accesses. */
 static uint64_t next_after(uint32_t mean)
 {
-	return mean == 0 ? UINT64_MAX : sched.accesses + 1 + sched_below(2 * mean);
+	return mean == 0 ? UINT64_MAX : sched.time + 1 + sched_below(2 * mean);
 }
 
 static uint32_t switch_mean(void)
@@ -80,7 +82,7 @@ void sched_init(const struct sched_options *opt)
 {
 	sched.opt = *opt;
 	sched.random = opt->seed;
-	sched.accesses = 0;
+	sched.accesses = sched.time = 0;
 	sched.last = 0;
 	sched.kills = sched.stops = 0;
 	sched.failed = sched.quiet = false;
@@ -151,7 +153,7 @@ void sched_mortal(unsigned i, bool mortal)
 static void wake_due(void)
 {
 	for (unsigned i = 0; i < SCHED_PROCS; i++)
-		if (sched.proc[i].state == STOPPED && sched.proc[i].wake_at <= sched.accesses)
+		if (sched.proc[i].state == STOPPED && sched.proc[i].wake_at <= sched.time)
 			sched.proc[i].state = READY;
 }
 
@@ -219,20 +221,20 @@ static unsigned count_stopped(void)
 
 static void strike(struct proc *p)
 {
-	if (sched.accesses >= sched.kill_at && p->mortal && sched.kills < sched.opt.kills_max) {
+	if (sched.time >= sched.kill_at && p->mortal && sched.kills < sched.opt.kills_max) {
 		sched.kill_at = next_after(sched.opt.kill_every);
 		sched.kills++;
 		p->state = DEAD;
 		leave();
 	}
-	if (sched.accesses >= sched.stop_at) {
+	if (sched.time >= sched.stop_at) {
 		sched.stop_at = next_after(sched.opt.stop_every);
 		if (!p->mortal || count_stopped() >= sched.opt.stopped_max)
 			return;
 		sched.stops++;
 		p->state = STOPPED;
 		/* Short stops and long ones, each power of two as often. */
-		p->wake_at = sched.accesses + (sched.opt.stop_length >> sched_below(8)) + 1;
+		p->wake_at = sched.time + (sched.opt.stop_length >> sched_below(8)) + 1;
 		leave();
 	}
 }
@@ -246,12 +248,13 @@ void sim_point(uintptr_t addr)
 		return;
 	p = &sched.proc[sched.current];
 	sched.accesses++;
+	sched.time++;
 	if (++p->own - p->call_began > sched.opt.step_limit)
 		sched_fail("a call took more than %llu accesses",
 			   (unsigned long long)sched.opt.step_limit);
-	if (sched.accesses >= sched.kill_at || sched.accesses >= sched.stop_at)
+	if (sched.time >= sched.kill_at || sched.time >= sched.stop_at)
 		strike(p);
-	if (sched.accesses >= sched.switch_at) {
+	if (sched.time >= sched.switch_at) {
 		p->priority = --sched.last;
 		leave();
 	}
@@ -273,7 +276,7 @@ void sched_call(void)
 void sched_yield_now(void)
 {
 	sched.proc[sched.current].priority = --sched.last;
-	sched.accesses++; /* time goes on even if everybody only waits */
+	sched.time += WAIT_TIME;
 	leave();
 }
 

@@ -17,7 +17,7 @@
 #include "sched.h"
 #include "world.h"
 
-#define ACCESSES 6000000ull
+#define ACCESSES 10000000ull
 
 static void add(struct world_result *sum, const struct world_result *r)
 {
