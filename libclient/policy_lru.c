@@ -11,7 +11,7 @@
 
 #define SAMPLE_BUCKETS 64
 #define SAMPLE_MIN 32
-#define KEEP 70 /* per cent of the items are newer than the cutoff */
+#define KEEP 70 /* per cent of the items, or more, are newer than the cutoff */
 
 uint8_t policy_cutoff(struct larder *h)
 {
@@ -37,5 +37,6 @@ uint8_t policy_cutoff(struct larder *h)
 		return 255;
 	while (age < 255 && (below += count[age]) * 100 < n * KEEP)
 		age++;
-	return (uint8_t)(age == 0 ? 1 : age);
+	/* That age itself survives: where most items are of one age, not all of them may go. */
+	return (uint8_t)(age < 255 ? age + 1 : 255);
 }
