@@ -164,7 +164,8 @@ void tiny_wrap_generations(struct tiny *t, uint64_t turns)
 
 uint64_t tiny_stat(const struct tiny *t, enum counter stat)
 {
-	const struct shm_slot *slots = (const struct shm_slot *)(void *)(t->base + t->geo.off_slots);
+	const struct shm_slot *slots =
+		(const struct shm_slot *)(void *)(t->base + t->geo.off_slots);
 	uint64_t sum = 0;
 
 	for (uint32_t i = 0; i < t->geo.n_slots; i++)

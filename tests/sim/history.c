@@ -395,8 +395,9 @@ unsigned history_given_up(void)
 
 void history_print(unsigned key)
 {
-	static const char *const names[] = {"get",    "set",	   "expired", "add",  "replace", "cas",
-					    "delete", "delete_if", "touch",   "incr", "flush"};
+	static const char *const names[] = {"get",     "set",  "expired", "add",
+					    "replace", "cas",  "delete",  "delete_if",
+					    "touch",   "incr", "flush"};
 	const struct key *k = &keys[key];
 	unsigned from = k->n_log > LOG ? k->n_log - LOG : 0;
 

@@ -17,8 +17,8 @@
 
 struct sched_options {
 	uint64_t seed;
-	uint32_t quantum;     /* mean accesses between switches; 0: by priorities that change rarely */
-	uint32_t kill_every;  /* mean accesses between kills; 0: none */
+	uint32_t quantum; /* mean accesses between switches; 0: by priorities that change rarely */
+	uint32_t kill_every; /* mean accesses between kills; 0: none */
 	uint32_t kills_max;
 	uint32_t stop_every;  /* mean accesses between stops; 0: none */
 	uint32_t stop_length; /* accesses of others, at most */

@@ -73,7 +73,8 @@ int main(int argc, char **argv)
 	       runs, (unsigned long long)sum.calls, (unsigned long long)sum.accesses, sum.kills,
 	       sum.stops, (unsigned long long)sum.evicted, (unsigned long long)sum.moved,
 	       (unsigned long long)sum.cleaned, (unsigned long long)sum.splits,
-	       (unsigned long long)sum.pending_killed, (unsigned long long)sum.failed, sum.given_up);
+	       (unsigned long long)sum.pending_killed, (unsigned long long)sum.failed,
+	       sum.given_up);
 	sched_deinit();
 	return ok ? 0 : 1;
 }

@@ -122,7 +122,8 @@ void world_describe(void)
 		s->n_segs, 1u << s->bucket_shift, s->n_levels, s->n_clients, s->n_keys, s->calls,
 		s->quantum, s->kill_every, s->stop_every, s->stop_length,
 		s->cleaning ? ", cleaning" : "", s->flushes ? ", flushes" : "",
-		s->extents ? ", large values" : "", s->wraps ? ", wraps" : "", s->crowded ? ", crowded" : "");
+		s->extents ? ", large values" : "", s->wraps ? ", wraps" : "",
+		s->crowded ? ", crowded" : "");
 }
 
 /* Every other key has the buckets and the tag of its predecessor. */
@@ -152,7 +153,9 @@ static size_t length_of(uint64_t id)
 		return 1000 + (r >> 8) % 900;
 	switch (r % 8) {
 	case 0:
-		return world.shape.extents ? 4096 * (1 + (r >> 8) % (max / 4096 - 1)) + (r >> 20) % 1500 : 1500;
+		return world.shape.extents
+			       ? 4096 * (1 + (r >> 8) % (max / 4096 - 1)) + (r >> 20) % 1500
+			       : 1500;
 	case 1:
 	case 2:
 		return 700 + (r >> 8) % 1200;
@@ -216,7 +219,9 @@ static void begin(struct client *c, unsigned key, const struct history_op *op)
 static void end(struct client *c, unsigned i, int r, const struct history_op *out)
 {
 	unsigned key = c->open.of[i].key, place = c->open.of[i].place;
-	enum history_result result = r == LARDER_OK ? RES_OK : r == LARDER_MISS ? RES_MISS : RES_EXISTS;
+	enum history_result result = r == LARDER_OK	? RES_OK
+				     : r == LARDER_MISS ? RES_MISS
+							: RES_EXISTS;
 
 	if (r == -EAGAIN || r == -ENOMEM) {
 		world.failed++;
@@ -272,8 +277,8 @@ static void do_get(struct client *c, unsigned k)
 static void do_put(struct client *c, unsigned k, enum history_kind kind)
 {
 	static const uint32_t modes[] = {
-		[OP_SET] = LARDER_PUT_SET,	   [OP_EXPIRED] = LARDER_PUT_SET,
-		[OP_ADD] = LARDER_PUT_ADD,	   [OP_REPLACE] = LARDER_PUT_REPLACE,
+		[OP_SET] = LARDER_PUT_SET, [OP_EXPIRED] = LARDER_PUT_SET,
+		[OP_ADD] = LARDER_PUT_ADD, [OP_REPLACE] = LARDER_PUT_REPLACE,
 		[OP_CAS] = LARDER_PUT_CAS,
 	};
 	struct larder_put_options opt = {.size = sizeof(opt), .mode = modes[kind]};
@@ -433,8 +438,10 @@ static void one_call(struct client *c)
 		if (is_counter(k))
 			do_incr(c, k);
 		else
-			do_put(c, k, (enum history_kind)ONE_OF(OP_SET, OP_SET, OP_SET, OP_SET, OP_ADD, OP_ADD,
-							      OP_REPLACE, OP_CAS, OP_CAS, OP_EXPIRED));
+			do_put(c, k,
+			       (enum history_kind)ONE_OF(OP_SET, OP_SET, OP_SET, OP_SET, OP_ADD,
+							 OP_ADD, OP_REPLACE, OP_CAS, OP_CAS,
+							 OP_EXPIRED));
 	}
 	c->open.n = 0;
 }
@@ -453,7 +460,8 @@ static void check_words(void)
 
 			if (n > 1) {
 				sched_quiet(false);
-				sched_fail("key %u of namespace %u has %u committed words", k, s, n);
+				sched_fail("key %u of namespace %u has %u committed words", k, s,
+					   n);
 			}
 		}
 	}
