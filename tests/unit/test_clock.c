@@ -139,7 +139,7 @@ static void test_expired_items_leave(void **state)
 	assert_int_equal(larder_exists(h, "key0", 4), 0);
 	assert_int_equal(larder_exists(h, "key1", 4), LARDER_MISS);
 	while (local_stat(&local, STAT_items_in) - local_stat(&local, STAT_items_out) > 1)
-		assert_true(cleaner_step(local.daemon, 8) > 0, false);
+		assert_true(cleaner_step(local.daemon, 8, false) > 0);
 	assert_int_equal(local_stat(&local, STAT_expired), 499);
 	assert_int_equal(local_stat(&local, STAT_evicted), 0);
 	assert_int_equal(larder_exists(h, "key0", 4), 0);

@@ -164,7 +164,8 @@ static void test_hint_and_punch(void **state)
 	assert_int_equal(load_relaxed(&h->level[0][0].word[0]), 0);
 	assert_all_there(n, 42);
 	assert_int_equal(evictions(), 0);
-	assert_int_equal(growth_run(local.daemon, &local.ops), 0);
+	assert_int_equal(local_grow(&local), 0);
+	assert_all_there(n, 42);
 	assert_true(local_sound(&local));
 	local_deinit(&local);
 }

@@ -70,7 +70,7 @@ static void test_many_names(void **state)
 	enum { N = 2000 };
 	static uint16_t ids[N];
 	static uint8_t seen[SHM_NAMESPACES];
-	char name[16];
+	char name[32];
 
 	(void)state;
 	for (int i = 0; i < N; i++) {

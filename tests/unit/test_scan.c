@@ -119,7 +119,7 @@ static void test_callback_stops(void **state)
 
 static void test_arguments(void **state)
 {
-	uint64_t cursor = h->bucket_mask0 + 1;
+	uint64_t cursor = 2 * h->bucket_mask0 + 2;
 	struct larder *detached = handle_new();
 
 	(void)state;

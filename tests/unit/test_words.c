@@ -56,7 +56,7 @@ static void test_sizes(void **state)
 {
 	const struct {
 		uint64_t lines, size;
-	} cases[] = {{0, 0}, {1, 0}, {2, 1}, {4, 1}, {5, 2}, {16, 2}, {17, 3}, {1 << 20, 3}};
+	} cases[] = {{0, 0}, {1, 0}, {2, 1}, {3, 2}, {4, 3}, {5, 3}, {1 << 20, 3}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
