@@ -10,6 +10,7 @@
  */
 #include "clock.h"
 #include "read.h"
+#include "read_simple.h"
 #include "store.h"
 
 #define GROUP 16u
@@ -27,10 +28,9 @@ static void prefetch_bucket(const struct larder *h, struct larder_op *op, struct
 
 static void prefetch_lines(const uint8_t *p, uint64_t word)
 {
-	unsigned size = (unsigned)(word >> SLOT_SIZE_SHIFT) & 3;
-	unsigned lines = size == 0 ? 2 : size == 1 ? 4 : 8;
+	unsigned more = (unsigned)(word >> SLOT_SIZE_SHIFT) & 3;
 
-	for (unsigned i = 0; i < lines; i++)
+	for (unsigned i = 0; i <= more; i++)
 		__builtin_prefetch(p + (uint64_t)i * SHM_LINE);
 }
 
@@ -125,9 +125,13 @@ static void one_get(struct larder *h, struct larder_op *op, const struct key *k)
 		op->result = -EINVAL;
 		return;
 	}
-	op->result = read_key(h, k, &r);
-	if (op->result == LARDER_OK && r.len > r.room)
-		op->result = LARDER_TRUNC;
+	if (LIKELY(k->ns == 0 && read_simple(h, k->hash, k->data, k->len, &r))) {
+		op->result = LARDER_OK;
+	} else {
+		op->result = read_key(h, k, &r);
+		if (op->result == LARDER_OK && r.len > r.room)
+			op->result = LARDER_TRUNC;
+	}
 	op->len = r.len;
 	op->version = r.version;
 	op->flags = r.flags;

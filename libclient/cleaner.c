@@ -203,18 +203,14 @@ static bool find_in(struct larder *h, struct walked *x, uint64_t hash)
 	return false;
 }
 
-/* Twice: a word that is being displaced from the second bucket to the home can escape one look. */
+/* Home first: a word that is being displaced goes from there to the second bucket. */
 static bool find_word(struct larder *h, struct walked *x)
 {
-	for (int look = 0; look < 2; look++) {
-		const struct shm_bucket *home = index_locate(h, x->hash);
+	const struct shm_bucket *home = index_locate(h, x->hash);
 
-		if (find_in(h, x, x->hash))
-			return true;
-		if (home != NULL && overflow_any(home) && find_in(h, x, x->hash2))
-			return true;
-	}
-	return false;
+	if (find_in(h, x, x->hash))
+		return true;
+	return home != NULL && overflow_any(home) && find_in(h, x, x->hash2);
 }
 
 static uint64_t low_of(const struct larder *h, const struct walked *x)
@@ -254,9 +250,8 @@ static uint64_t copy_survivor(struct larder *h, const struct walked *x, struct i
 		it->klen + it->stored);
 	keep_birth(h, x->hit.seg, lease->seg);
 	segment_cover(h, lease, it->bytes, it->expiry);
-	return slot_make(slot_alt(x->hit.word), slot_tag(x->hit.word), seg_gen(lease->word),
-			 ((uint64_t)lease->seg << h->place_shift) + (lease->off >> h->unit_shift),
-			 (it->bytes + SHM_LINE - 1) / SHM_LINE);
+	return lease_slot_word(h, lease, slot_tag(x->hit.word), it->bytes) |
+	       (x->hit.word & SLOT_ALT);
 }
 
 /* FATE_FULL: it should survive, and there is no segment for survivors. */

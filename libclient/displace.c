@@ -4,15 +4,18 @@
  *
  * DESIGN	Both buckets of the key that is being inserted are full and the home cannot be split. Each of
  *		the 14 entries there has another bucket of its own, and most of those have room. One entry X
- *		is moved: (1) X's word goes PENDING into its other bucket, like the word of an insert; (2) the
+ *		that lies in its home is moved: (1) X's word goes PENDING into its second bucket, like the word of an insert; (2) the
  *		caller's PENDING word takes X's place by CAS; (3) X's new word is committed by the rules of
  *		an insert: a second survey of X's key, then CAS(PENDING -> COMMITTED). The item itself stays
  *		where it is. (Cuckoo hashing's move, Pagh and Rodler 2001, with the two-phase insert in the
  *		place of a lock.)
+ *		Moves go from the home to the second bucket and never back: who looks at the home first and
+ *		at the second bucket then cannot miss X between the two looks, and a scan that visits all
+ *		home words before all others meets it.
  *		Between (2) and (3) X is nowhere: a reader that finds a PENDING word of its tag looks again
  *		(index.c). Whoever stores or deletes X from (1) on meets the PENDING word and kills it, or
- *		changed X's old word, so that (2) fails: an older value cannot come back. A cleaner that does
- *		not find X looks a second time: in the second look it meets the PENDING word.
+ *		changed X's old word, so that (2) fails: an older value cannot come back. A cleaner
+ *		looks at the home first too.
  *		If no entry can be moved, the least recent one is evicted.
  * INVARIANTS	I6, I7, I8. No word is placed without the overflow count.
  * FAILURE	Killed between (1) and (2): R3. Between (2) and (3): X is gone as if evicted; the counters
@@ -58,7 +61,6 @@ static unsigned empty_entry(const struct survey *s, unsigned side)
 /* Under H1 on the entry's segment. Return: false: it cannot be moved. */
 static bool plan_move(struct larder *h, struct mover *m)
 {
-	bool from = slot_alt(m->hit.word);
 	const uint8_t *key = item_key(h, m->hit.seg, m->hit.off, &m->hit.it);
 
 	m->key.data = key;
@@ -68,10 +70,10 @@ static bool plan_move(struct larder *h, struct mover *m)
 	m->key.tag = hash_tag(m->key.hash, h->bucket_mask0);
 	m->key.hash2 = m->key.hash ^ hash_spread(m->key.tag, h->bucket_mask0);
 	if (m->key.tag != slot_tag(m->hit.word) || !survey_locate(h, &m->key, &m->at) ||
-	    m->at.bucket[from] != m->hit.bucket)
+	    m->at.bucket[0] != m->hit.bucket)
 		return false;
-	m->to = empty_entry(&m->at, !from);
-	m->pending = slot_with_kind(m->hit.word, SLOT_PENDING) ^ SLOT_ALT;
+	m->to = empty_entry(&m->at, 1);
+	m->pending = slot_with_kind(m->hit.word, SLOT_PENDING) | SLOT_ALT;
 	m->recency = load_relaxed_u8(&m->hit.bucket->recency[m->hit.i]);
 	return m->to != NOWHERE;
 }
@@ -169,17 +171,16 @@ static unsigned oldest_entry(const struct larder *h, const struct survey *s)
 	return best;
 }
 
-/* As many bits of the hash of an entry's other bucket as any level uses; they follow from its word. */
+/* As many bits of the hash of a home word's second bucket as any level uses; they follow from the word. */
 static uint64_t other_hash(const struct larder *h, const struct survey *s, unsigned pos,
 			   uint64_t word)
 {
-	unsigned shift = (unsigned)__builtin_popcountll(h->bucket_mask0);
+	unsigned shift = hash_bits(h->bucket_mask0);
 	uint64_t spread = hash_spread(slot_tag(word), h->bucket_mask0);
 	uint64_t low = s->low[pos / SHM_WORDS];
-	uint64_t home = slot_alt(word) ? low ^ spread : low;
+	uint64_t home = (low & h->bucket_mask0) | (uint64_t)(slot_tag(word) & 7) << shift;
 
-	home = (home & h->bucket_mask0) | (uint64_t)(slot_tag(word) & 7) << shift;
-	return slot_alt(word) ? home : home ^ spread;
+	return home ^ spread;
 }
 
 /* Before anything is loaded of the item: does its other bucket have room? */
@@ -188,6 +189,8 @@ static bool other_has_room(const struct larder *h, const struct survey *s, unsig
 	uint64_t word = survey_word(s, pos);
 	const struct shm_bucket *b = index_hinted(h, other_hash(h, s, pos, word));
 
+	if (slot_alt(word))
+		return false;
 	for (unsigned i = 0; i < SHM_WORDS; i++)
 		if (load_relaxed(&b->word[i]) == SLOT_EMPTY_WORD)
 			return true;
@@ -205,7 +208,8 @@ unsigned displace_move(struct larder *h, const struct survey *s, uint64_t pendin
 bool displace_split(struct larder *h, const struct survey *s)
 {
 	for (unsigned pos = 0; pos < BOTH; pos++)
-		if (split_on_demand(h, other_hash(h, s, pos, survey_word(s, pos))))
+		if (!slot_alt(survey_word(s, pos)) &&
+		    split_on_demand(h, other_hash(h, s, pos, survey_word(s, pos))))
 			return true;
 	return false;
 }

@@ -18,7 +18,7 @@
 
 #define SEG_SHIFT_MIN 12u
 #define SEG_SHIFT_MAX 23u
-#define SLOTS_SMALL 1024u
+#define SLOTS_SMALL 2048u
 #define SLOTS_LARGE_FROM (1ULL << 30)
 #define MAX_VALUE (64ULL << 20)
 #define CHUNK_BUCKETS_MIN 64u /* one page */

@@ -22,16 +22,23 @@ static inline uint64_t hash_seed(uint64_t region_seed, uint16_t ns)
 	return region_seed ^ (uint64_t)ns * NAMESPACE_MIX;
 }
 
+/* The same function for all lengths; the short ones, which most keys are, without its dispatch. */
 static inline uint64_t hash_key(uint64_t seed, const void *key, size_t klen)
 {
+	if (__builtin_expect(klen <= 16, 1))
+		return XXH3_len_0to16_64b(key, klen, XXH3_kSecret, seed);
 	return XXH3_64bits_withSeed(key, klen, seed);
+}
+
+/* log2 of the number of level-0 buckets. */
+static inline unsigned hash_bits(uint64_t mask0)
+{
+	return 64u - (unsigned)__builtin_clzll(mask0);
 }
 
 static inline uint32_t hash_tag(uint64_t hash, uint64_t mask0)
 {
-	unsigned shift = (unsigned)__builtin_popcountll(mask0);
-
-	return (uint32_t)(hash >> shift & 7) | (uint32_t)(hash >> 55) << 3;
+	return (uint32_t)(hash >> hash_bits(mask0) & 7) | (uint32_t)(hash >> 55) << 3;
 }
 
 /* What is xored onto the hash to find the second bucket: never 0 in the level-0 bits. */

@@ -105,25 +105,24 @@ static bool view_pending(const struct key *k, const uint64_t *words, bool alt)
 	return seen;
 }
 
-/* One of the two buckets is, or was, being split: look through the split. The home is looked at before
- * and after the second bucket, because a key may be displaced from there to here meanwhile. */
+/* One of the two buckets is, or was, being split: look through the split. */
 static enum find find_in_split(struct larder *h, const struct key *k, struct hit *hit)
 {
 	uint64_t words[SHM_WORDS];
-	bool overflow = true, pending = false, ignored;
+	bool overflow, ignored, pending;
+	enum find r;
 
-	for (unsigned look = 0; look < 3 && overflow; look++) {
-		bool alt = look == 1;
-		enum find r;
-
-		if (!split_view(h, alt ? k->hash2 : k->hash, words, alt ? &ignored : &overflow))
+	if (!split_view(h, k->hash, words, &overflow))
+		return FIND_NONE;
+	pending = view_pending(k, words, false);
+	r = scan_view(h, k, words, false, hit);
+	if (r == FIND_NONE && overflow) {
+		if (!split_view(h, k->hash2, words, &ignored))
 			return FIND_NONE;
-		r = scan_view(h, k, words, alt, hit);
-		if (r != FIND_NONE)
-			return r;
-		pending |= view_pending(k, words, alt);
+		pending |= view_pending(k, words, true);
+		r = scan_view(h, k, words, true, hit);
 	}
-	return pending ? FIND_UNSETTLED : FIND_NONE;
+	return r == FIND_NONE && pending ? FIND_UNSETTLED : r;
 }
 
 /* A PENDING word of this tag: perhaps the key is on its way between its buckets (displace.c). */
@@ -150,12 +149,6 @@ enum find index_find_read(struct larder *h, const struct key *k, struct hit *hit
 	r = scan_live(h, k, alt, true, hit);
 	if (r != FIND_NONE)
 		return r;
-	/* It may have been displaced into the home behind this scan's back (displace.c). */
-	if (UNLIKELY(bucket_match(home, key_pattern(k, false)) != 0)) {
-		r = scan_live(h, k, home, false, hit);
-		if (r != FIND_NONE)
-			return r;
-	}
 	/* The home may have been split meanwhile; what moved is then in the child. */
 	if (UNLIKELY(!bucket_live(alt) || !bucket_live(home)))
 		return find_in_split(h, k, hit);
@@ -219,7 +212,7 @@ bool overflow_up(struct shm_bucket *home)
 static uint64_t home_of_alt(const struct larder *h, uint64_t word, uint64_t low)
 {
 	uint32_t tag = slot_tag(word);
-	unsigned shift = (unsigned)__builtin_popcountll(h->bucket_mask0);
+	unsigned shift = hash_bits(h->bucket_mask0);
 
 	return ((low ^ hash_spread(tag, h->bucket_mask0)) & h->bucket_mask0) | (uint64_t)(tag & 7)
 										       << shift;

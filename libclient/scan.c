@@ -2,10 +2,11 @@
  *
  * scan.c - visiting all keys of a namespace in bounded steps
  *
- * The cursor counts level-0 buckets. Whatever the level of the live buckets, those that grew out of one
+ * The cursor counts level-0 buckets, twice. Whatever the level of the live buckets, those that grew out of one
  * level-0 bucket are visited together, at most 8 of them, so a split between two steps neither hides a
- * key nor moves it to a part that the cursor has passed. A word never moves to another level-0 bucket:
- * replaces and moves by the cleaner happen in place. Inside a split, a parent's frozen word counts
+ * key nor moves it to a part that the cursor has passed. Replaces and moves by the cleaner happen in
+ * place. A word moves to another bucket only by displacement, from its home to its second bucket: so the
+ * cursor passes all buckets twice, first for home words, then for the others. Inside a split, a parent's frozen word counts
  * while its place in the child is VIRGIN; the children are visited after the parent, so a key that was
  * copied in between is seen there (and perhaps twice).
  */
@@ -20,6 +21,7 @@ struct scan {
 	larder_scan_fn *fn;
 	void *ctx;
 	uint8_t *key; /* LARDER_KEY_MAX bytes */
+	bool alt;     /* second pass */
 	bool stopped;
 };
 
@@ -30,7 +32,7 @@ static bool emit(struct larder *h, struct scan *s, uint64_t word)
 	struct hit hit;
 	enum find f;
 
-	if (slot_kind(word) != SLOT_COMMITTED)
+	if (slot_kind(word) != SLOT_COMMITTED || slot_alt(word) != s->alt)
 		return true;
 	f = index_load(h, word & ~SLOT_FROZEN, &hit);
 	if (f == FIND_RETRY)
@@ -104,7 +106,7 @@ int larder_scan(struct larder *h, uint64_t *cursor, uint32_t steps, larder_scan_
 	r = handle_enter(h);
 	if (r != 0)
 		return r;
-	if (*cursor > h->bucket_mask0) {
+	if (*cursor > 2 * h->bucket_mask0 + 1) {
 		handle_leave(h);
 		return -EINVAL;
 	}
@@ -115,8 +117,9 @@ int larder_scan(struct larder *h, uint64_t *cursor, uint32_t steps, larder_scan_
 	}
 	stat_add(h, STAT_scan, 1);
 	for (; steps > 0 && !s.stopped; steps--) {
-		visit(h, &s, 0, *cursor);
-		*cursor = *cursor < h->bucket_mask0 ? *cursor + 1 : 0;
+		s.alt = *cursor > h->bucket_mask0;
+		visit(h, &s, 0, *cursor & h->bucket_mask0);
+		*cursor = *cursor < 2 * h->bucket_mask0 + 1 ? *cursor + 1 : 0;
 		if (*cursor == 0)
 			break;
 	}

@@ -98,4 +98,14 @@ static inline uint64_t lease_version(const struct larder *h, const struct lease 
 			    ((uint64_t)lease->seg << h->place_shift) + (off >> h->unit_shift));
 }
 
+/* The word of an item of @bytes at the lease's next place; no alt bit. */
+static inline uint64_t lease_slot_word(const struct larder *h, const struct lease *lease,
+				       uint32_t tag, uint64_t bytes)
+{
+	uint64_t place = ((uint64_t)lease->seg << h->place_shift) + (lease->off >> h->unit_shift);
+	uint64_t lines = (lease->off % SHM_LINE + bytes + SHM_LINE - 1) / SHM_LINE;
+
+	return slot_make(false, tag, seg_gen(lease->word), place, lines);
+}
+
 #endif

@@ -70,7 +70,7 @@ static bool freeze_overflow(struct larder *h, struct shm_bucket *parent)
 /* Which child: the next bit of the hash that led here. */
 static unsigned child_bit(const struct larder *h, uint64_t word, unsigned level)
 {
-	unsigned shift = (unsigned)__builtin_popcountll(h->bucket_mask0) + level;
+	unsigned shift = hash_bits(h->bucket_mask0) + level;
 	uint32_t tag = slot_tag(word);
 	unsigned bit = tag >> level & 1;
 

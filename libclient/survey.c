@@ -84,37 +84,24 @@ static enum survey_result survey_entry(struct larder *h, const struct key *k, st
 	return clear_stale(h, s, pos, &hit);
 }
 
-/* The entry at @pos, as often as it changes underfoot. */
-static enum survey_result survey_settled(struct larder *h, const struct key *k, struct survey *s,
-					 unsigned pos, unsigned self)
-{
-	enum survey_result r = SURVEY_AGAIN;
-
-	for (int tries = 0; r == SURVEY_AGAIN && tries < READ_ROUNDS && !s->locked_out; tries++)
-		r = survey_entry(h, k, s, pos, self);
-	return r;
-}
-
 enum survey_result survey_key(struct larder *h, const struct key *k, struct survey *s,
 			      unsigned self, bool need_room)
 {
-	enum survey_result r = SURVEY_NONE;
-	unsigned room;
-
 	s->first_empty[0] = s->first_empty[1] = NOWHERE;
 	s->locked_out = false;
-	for (unsigned pos = 0; pos < BOTH && r == SURVEY_NONE; pos++) {
+	for (unsigned pos = 0; pos < BOTH; pos++) {
+		enum survey_result r = SURVEY_AGAIN;
+
 		if (pos == SHM_WORDS && !overflow_any(s->bucket[0]) &&
 		    (!need_room || s->first_empty[0] != NOWHERE))
-			return SURVEY_NONE;
-		r = survey_settled(h, k, s, pos, self);
+			break;
+		for (int tries = 0; r == SURVEY_AGAIN && tries < READ_ROUNDS && !s->locked_out;
+		     tries++)
+			r = survey_entry(h, k, s, pos, self);
+		if (r != SURVEY_NONE)
+			return r;
 	}
-	/* The home once more: the key may have been displaced into it behind this survey's back. */
-	room = s->first_empty[0];
-	for (unsigned pos = 0; pos < SHM_WORDS && r == SURVEY_NONE; pos++)
-		r = survey_settled(h, k, s, pos, self);
-	s->first_empty[0] = room;
-	return r;
+	return SURVEY_NONE;
 }
 
 bool survey_locate(struct larder *h, const struct key *k, struct survey *s)

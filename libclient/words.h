@@ -50,11 +50,11 @@ static inline bool slot_names_item(uint64_t w)
 	return kind == SLOT_COMMITTED || kind == SLOT_PENDING;
 }
 
-/* A COMMITTED word; lines = 64-byte lines of the item. */
+/* A COMMITTED word; lines = 64-byte lines that the item touches. */
 static inline uint64_t slot_make(bool alt, uint32_t tag, uint64_t gen, uint64_t place,
 				 uint64_t lines)
 {
-	uint64_t size = lines <= 1 ? 0 : lines <= 4 ? 1 : lines <= 16 ? 2 : 3;
+	uint64_t size = lines <= 1 ? 0 : lines <= 3 ? lines - 1 : 3;
 
 	return (uint64_t)SLOT_COMMITTED << SLOT_KIND_SHIFT | (alt ? SLOT_ALT : 0) |
 	       size << SLOT_SIZE_SHIFT | (uint64_t)tag << SLOT_TAG_SHIFT |

@@ -95,10 +95,7 @@ static int build(struct larder *h, struct write *w)
 	if (w->item.stored != 0)
 		copy_in(p + w->item.off_key + w->key.len, w->value, w->item.stored);
 	segment_cover(h, lease, w->item.bytes, w->expiry);
-	w->word =
-		slot_make(false, w->key.tag, seg_gen(lease->word),
-			  ((uint64_t)lease->seg << h->place_shift) + (lease->off >> h->unit_shift),
-			  (w->item.bytes + SHM_LINE - 1) / SHM_LINE);
+	w->word = lease_slot_word(h, lease, w->key.tag, w->item.bytes);
 	w->version = lease_version(h, lease, lease->off);
 	return 0;
 }

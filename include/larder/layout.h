@@ -42,7 +42,7 @@
  *	       1 COMMITTED  2 PENDING (an insert in progress, invisible to readers)  3 EMPTY
  *	frozen the bucket is being split or was; the word never changes again
  *	alt    the word lies in the key's second bucket
- *	size   log4 of the item's 64-byte lines, 0..3 (how much to prefetch)
+ *	size   64-byte lines that the item touches, less 1; 3 = four or more (what to prefetch)
  *	tag    12 bits of the key's hash; bits 0..2 of it are the split bits (section 6)
  *	gen    low 12 bits of the segment's generation
  *	place  offset in the data area in units of 1 << unit_shift bytes
@@ -123,7 +123,7 @@
  *	table.dead           lessee: 0; any writer under H1, plain add         cleaners: hint
  *	slot.h0,h1,splitting the slot's handle; zeroed by the daemon after     cleaners after membarrier
  *	                     its process died
- *	slot.mode            the slot's handle at attach                       cleaners
+ *	slot.mode            daemon before it hands the slot out, its handle   cleaners
  *	slot.count[]         the slot's handle, only adds                      statistics
  *	slot.ns[]            the slot's handle                                 statistics
  *	ns.word              creator, CAS(0 -> hash), never changes again      all

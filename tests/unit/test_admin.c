@@ -62,7 +62,7 @@ static void test_info_attached(void **state)
 	assert_int_equal(info.data_bytes, info.n_segments * info.segment_bytes);
 	assert_int_equal(info.index_bytes, (1 << 20) / 64);
 	assert_int_equal(info.max_value_bytes, (1 << 20) / 8);
-	assert_int_equal(info.n_slots, 1024);
+	assert_true(info.n_slots > 1024);
 	assert_int_equal(info.daemon_pid, getpid());
 	assert_int_equal(info.daemon_starts, 3);
 	assert_in_range(info.heartbeat_age_ms, 400, 5000);
