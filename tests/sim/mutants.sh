@@ -7,7 +7,7 @@
 #   tests/sim/mutants.sh h1 epoch     some
 #
 # Each mutant is a copy of the library with one rule of the protocol taken out by a text replacement.
-# The simulator must find a violation within ACCESSES (40 million) shared accesses. A mutant whose
+# The simulations must find a violation within ACCESSES (40 million) shared accesses. A mutant whose
 # replacement does not apply any more is a failure. The last line counts.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -22,6 +22,12 @@ mkdir "$work/tests"
 cp -r Makefile include libclient "$work"
 cp -r tests/sim tests/common "$work/tests"
 make -C "$work" SIM=1 tests >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+
+# Both simulations, the short one first.
+run() {
+	timeout 120 "$work/build/sim/tests/sim/test_stop" &&
+		timeout 120 "$work/build/sim/tests/sim/test_random" --accesses "$accesses"
+}
 
 # mutant NAME FILE PERL: a substitution over the whole file.
 mutant() {
@@ -38,12 +44,11 @@ mutant() {
 		line=$(grep -m 1 error: "$work/log")
 		echo "FAIL  $name: does not compile: $line"
 		failed=$((failed + 1))
-	elif timeout 120 "$work/build/sim/tests/sim/test_random" --accesses "$accesses" \
-		>"$work/log" 2>&1; then
+	elif run >"$work/log" 2>&1; then
 		echo "FAIL  $name: not seen"
 		failed=$((failed + 1))
 	else
-		line=$(grep -m 1 ^seed "$work/log")
+		line=$(grep -m 1 -E '^seed|stopped at access' "$work/log")
 		echo "caught  $name: ${line:-crashed or hung}"
 		passed=$((passed + 1))
 	fi
@@ -52,7 +57,7 @@ mutant() {
 
 selected=("$@")
 
-line=$("$work/build/sim/tests/sim/test_random" --accesses "$accesses" 2>&1) || {
+line=$(run 2>&1) || {
 	echo "FAIL  the library as it is: $line"
 	exit 1
 }
@@ -83,7 +88,7 @@ mutant flush libclient/write.c 's/(\t\t|\|\| )flushed_meanwhile\(h, w\)|if \(flu
 mutant epoch libclient/write.c 's/w->key\.ns == 0 && hit->epoch != h->lease\.epoch/false/'
 mutant survivor libclient/cleaner.c 's/it->ns == 0 && x->hit\.epoch != lease->epoch/false/'
 # A helper stores again what was removed from the child.
-mutant virgin libclient/split.c 's/cas\(&child\[c\]->word\[i\], 0, w\)/(cas(&child[c]->word[i], 0, w) || cas(&child[c]->word[i], SLOT_EMPTY_WORD, w))/'
+mutant virgin libclient/split.c 's/if \(cas\(([^,]*), 0, w\)\)/if (cas($1, 0, w) || cas($1, SLOT_EMPTY_WORD, w))/'
 # Large values are published whatever became of their parts.
 mutant bodies libclient/extent.c 's/\} else if \(!bodies_stand\(h, list, n\)\) \{/} else if (false) {/'
 # What the dead held stays held.

@@ -49,6 +49,7 @@ static struct {
 	uint64_t switch_at, kill_at, stop_at;
 	unsigned kills, stops;
 	bool quiet;
+	uint64_t advance; /* accesses that sched_advance() still allows; 0: not in use */
 	bool failed;
 	char failure[256];
 } sched = {.current = SCHED_PROCS};
@@ -208,6 +209,17 @@ bool sched_run(void (*on_death)(unsigned i))
 	return !sched.failed;
 }
 
+bool sched_advance(unsigned i, uint64_t accesses)
+{
+	/* The access that is announced next is not made. */
+	sched.advance = accesses + 1;
+	sched.current = i;
+	swapcontext(&sched.main, &sched.proc[i].context);
+	sched.current = SCHED_PROCS;
+	sched.advance = 0;
+	return sched.proc[i].state == READY && !sched.failed;
+}
+
 /* ------------------------------------------------------------------ from inside */
 
 static unsigned count_stopped(void)
@@ -246,6 +258,11 @@ void sim_point(uintptr_t addr)
 	(void)addr;
 	if (sched.current == SCHED_PROCS || sched.quiet)
 		return;
+	if (sched.advance != 0) {
+		if (--sched.advance == 0)
+			leave();
+		return;
+	}
 	p = &sched.proc[sched.current];
 	sched.accesses++;
 	sched.time++;

@@ -46,6 +46,10 @@ void sched_mortal(unsigned i, bool mortal);
  * before anybody else runs; it may not start processes. Return: false after a failure. */
 bool sched_run(void (*on_death)(unsigned i));
 
+/* Run process @i alone until it has made @accesses more. Return: false: it is done, or sched_fail() was
+ * called. Nothing is killed or stopped. */
+bool sched_advance(unsigned i, uint64_t accesses);
+
 /* From inside a process: a call of the library begins; its accesses count from 0. */
 void sched_call(void);
 /* From inside a process: let another one run. */
