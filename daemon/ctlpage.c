@@ -16,10 +16,13 @@
  */
 #include "ctlpage.h"
 
+#include <linux/futex.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "atomic.h"
 
@@ -91,4 +94,22 @@ void ctlpage_event(struct ctl_page *ctl, enum log_level level, const char *fmt, 
 	/* [E1] release: whoever sees this seq sees the text and the time */
 	store_release(&e->seq, seq);
 	store_release(&ctl->event_seq, seq);
+}
+
+/*
+ * The list is private memory with one entry; only the word that its offset leads to is shared, and
+ * nobody but keeper and daemon can store there. A fork does not inherit the list. It replaces the one
+ * of the C library, which this program does not use: it has no robust mutexes.
+ */
+void ctlpage_guard(struct ctl_page *ctl)
+{
+	static struct robust_list_head head;
+	static struct robust_list entry;
+
+	entry.next = &head.list;
+	head.list.next = &entry;
+	head.futex_offset = (long)((intptr_t)&ctl->guard - (intptr_t)&entry);
+	/* In this order: killed in between, the word still says what it said of the last guard. */
+	if (syscall(SYS_set_robust_list, &head, sizeof(head)) == 0)
+		store_relaxed_u32(&ctl->guard, (uint32_t)gettid());
 }

@@ -28,4 +28,10 @@ void ctlpage_event(struct ctl_page *ctl, enum log_level level, const char *fmt, 
 uint64_t ctlpage_now_ms(void);
 uint64_t ctlpage_boot_ms(void);
 
+/*
+ * ctlpage_guard - this thread stands for the region from now on
+ * Clients notice its end at once, in memory, without a clock or a system call.
+ */
+void ctlpage_guard(struct ctl_page *ctl);
+
 #endif

@@ -142,6 +142,8 @@ static int daemon_init(struct daemon *d)
 		r = watch_signals(d);
 	if (r == 0 && d->cache->keeper_pidfd >= 0)
 		r = watch_keeper(d);
+	if (!d->cache->cfg->keeper)
+		ctlpage_guard(d->ctl);
 	if (r == 0)
 		r = adopt(d);
 	if (r == 0)

@@ -215,6 +215,7 @@ static bool keeper_begin(struct keeper *k)
 		return false;
 	}
 	store_relaxed(&c->region.ctl->keeper_pid, (uint64_t)getpid());
+	ctlpage_guard(c->region.ctl);
 	endpoint_write_pid(&c->ep, getpid());
 	k->started_ms = ctlpage_now_ms();
 	return true;

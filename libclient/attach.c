@@ -11,13 +11,18 @@
  *              event seen by                          handle does
  *              wipe page reads 0                      forget the parent's slot, attach with its own
  *              ctl.retired                            detach, attach to the successor
- *              ctl_epoch moved, or the heartbeat is   reconnect. Same region: take the slot back.
- *              old and the connection is hung up      Another one: move there. No answer: go on,
+ *              ctl_epoch moved, or the guard died     reconnect. Same region: take the slot back.
+ *              and the connection is hung up          Another one: move there. No answer: go on,
  *                                                     detach after orphan_after
- *              heartbeat old, connection open         go on: the daemon exists, stopped or slow
+ *              heartbeat old, the guard lives         go on, without a system call: the region is
+ *                                                     kept, the daemon stopped, slow or about to come
  *
  * BUDGET       The look costs a read of the coarse clock and comes after `granted` calls: at most
  *              HANDLE_BUDGET, fewer when the recent calls came so slowly that 250 ms would pass.
+ * GUARD        A handle that slept has calls left when it wakes, and must not serve a region that is
+ *              lost. So every call loads ctl.guard: the kernel marks it when the keeper dies, without
+ *              which no region is lost. Marked, every call looks, until a new keeper stands there.
+ *              A page without a guard (0) is judged by its heartbeat.
  * NAMESPACE    An id means nothing in another region. A handle that moves finds its namespace
  *              there by name; where that fails, it stays detached: it must not read or write
  *              another namespace.
@@ -348,17 +353,25 @@ static void reconnect(struct larder *h, struct attachment *at, uint64_t now)
 		leave_region(h, at);
 }
 
+/* Is there a sign that the region is lost? A stopped daemon gives none, and costs no system call. */
+static bool looks_lost(const struct larder *h, uint64_t now)
+{
+	uint32_t guard = load_relaxed_u32(h->guard);
+
+	if (guard != 0)
+		return (guard & CTL_GUARD_DIED) != 0;
+	return now > load_relaxed(&h->map->ctl->heartbeat_ms) + STALE_MS;
+}
+
 static void look(struct larder *h, struct attachment *at)
 {
-	const struct ctl_page *ctl = h->map->ctl;
 	uint64_t now = clock_coarse_ms();
-	uint64_t beat = load_relaxed(&ctl->heartbeat_ms);
 
 	grant_budget(h, at, now);
-	if (UNLIKELY(load_relaxed(&ctl->retired) != 0)) {
+	if (UNLIKELY(load_relaxed(&h->map->ctl->retired) != 0)) {
 		leave_region(h, at);
 		attach_again(h, at, now);
-	} else if (now > beat + STALE_MS || load_relaxed_u32(&h->hdr->ctl_epoch) != at->ctl_epoch) {
+	} else if (looks_lost(h, now) || load_relaxed_u32(&h->hdr->ctl_epoch) != at->ctl_epoch) {
 		reconnect(h, at, now);
 	}
 }

@@ -31,6 +31,7 @@
 #define NS_SPREAD 0x9E3779B97F4A7C15ULL /* 2^64 / golden ratio: distinct ids give distant seeds */
 
 static const shm_u64 detached_word;
+static const shm_u32 no_guard;
 
 /* ------------------------------------------------------------------ new and free */
 
@@ -70,6 +71,7 @@ struct larder *handle_new(void)
 	memset(h, 0, sizeof(*h));
 	memset(slot, 0, sizeof(*slot));
 	h->alive = &detached_word;
+	h->guard = &no_guard;
 	h->budget = HANDLE_BUDGET;
 	h->private_slot = slot;
 	h->slot = slot;
@@ -240,6 +242,7 @@ int handle_bind(struct larder *h, struct mapping *map, uint32_t slot)
 	if (!h->rdonly)
 		take_slot(h, map);
 	handle_select(h, h->ns);
+	h->guard = map->ctl != NULL ? &map->ctl->guard : &no_guard;
 	h->alive = h->wipe_page;
 	return 0;
 }
@@ -247,6 +250,7 @@ int handle_bind(struct larder *h, struct mapping *map, uint32_t slot)
 static void become_detached(struct larder *h)
 {
 	h->alive = &detached_word;
+	h->guard = &no_guard;
 	h->map = NULL;
 	h->slot = h->private_slot;
 	h->lease.seg = NO_SEGMENT;

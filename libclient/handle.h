@@ -11,6 +11,7 @@
  *          constant 0 while detached. It is read again right before each publishing CAS: a fork in a
  *          signal handler in the middle of a set must not let the child publish with its parent's
  *          hazards.
+ * guard    is loaded in every call: the kernel marks it when the region's keeper ends.
  * budget   counts calls down to the next look at the heartbeat (attach_enter_slow).
  */
 #ifndef LARDER_HANDLE_H
@@ -24,7 +25,7 @@
 
 #include "atomic.h"
 
-#define HANDLE_BUDGET 32u /* calls; a look costs about 8 ns */
+#define HANDLE_BUDGET 256u /* calls; a look costs about 8 ns */
 #define NO_SEGMENT 0xffffffffu
 
 /* One attached region; immutable after mapping_new() but for the count. Shared by clones. */
@@ -70,6 +71,7 @@ static_assert(STAT_COUNT <= SHM_COUNTERS, "a slot has room for every counter");
 struct larder {
 	/* every call */
 	const shm_u64 *alive;
+	const shm_u32 *guard; /* in the control page: did the keeper end? */
 	uint32_t busy;
 	uint32_t budget;
 	struct shm_header *hdr;
@@ -164,11 +166,17 @@ static inline bool handle_alive(const struct larder *h)
 	return load_private(h->alive) != 0;
 }
 
+/* Set by the kernel; see control.h. */
+static inline bool handle_guarded(const struct larder *h)
+{
+	return (load_relaxed_u32(h->guard) & CTL_GUARD_DIED) == 0;
+}
+
 static inline int handle_enter(struct larder *h)
 {
 	if (UNLIKELY(h == NULL))
 		return -EINVAL;
-	if (UNLIKELY(h->busy || !handle_alive(h) || --h->budget == 0))
+	if (UNLIKELY(h->busy || !handle_alive(h) || !handle_guarded(h) || --h->budget == 0))
 		return attach_enter_slow(h);
 	h->busy = 1;
 	fence_compiler();

@@ -31,6 +31,7 @@
 #define CTL_EVENTS 256u
 #define CTL_EVENT_TEXT 112u
 #define CTL_NAME_MAX 64u
+#define CTL_GUARD_DIED 0x40000000u /* FUTEX_OWNER_DIED */
 
 enum ctl_slot_state {
 	CTL_SLOT_FREE = 0,
@@ -73,10 +74,16 @@ struct ctl_page {
 	shm_u64 committed;	/* bytes of the region that are allocated */
 	shm_u64 retired;	/* 1: this cache has ended; attach anew */
 	shm_u64 boot_offset_ms; /* CLOCK_BOOTTIME - CLOCK_MONOTONIC at the last heartbeat; a hint */
-	uint8_t reserved[3928];
+	uint8_t reserved0[24];
+	/* 192: its own line, which every call loads. 0, or the thread that stands for the region (the
+	 * keeper; without one the daemon). The kernel sets CTL_GUARD_DIED when that thread ends, by
+	 * whatever means: the word is on its robust list. */
+	shm_u32 guard;
+	uint8_t reserved[3900];
 	struct ctl_event events[CTL_EVENTS];
 	struct ctl_slot slots[SHM_SLOTS_MAX];
 };
+static_assert(offsetof(struct ctl_page, guard) == 192, "guard has a line");
 static_assert(offsetof(struct ctl_page, events) == SHM_PAGE, "ctl_page");
 
 enum ctl_type {

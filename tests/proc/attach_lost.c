@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CLIENTS 5u
+#define CLIENTS 6u
 #define LIMIT_MS 5000u
 #define OLD 1u
 #define NEW 2u
@@ -31,6 +31,7 @@ struct client {
 	unsigned number;
 	unsigned flags;
 	unsigned pause_ms; /* between calls */
+	bool sleeper;	   /* no call until the new region has been there for a while */
 };
 
 static int client_main(void *arg)
@@ -44,6 +45,16 @@ static int client_main(void *arg)
 	for (unsigned i = 0; i < 1000; i++)
 		CHECK(get_number(h, OLD, &value) == 0 && value == OLD);
 	board->ready++;
+	if (self->sleeper) {
+		while (board->go == 0)
+			sleep_ms(10);
+		sleep_ms(500);
+		/* The first call sees it; a busy daemon's answer may be a few calls away. */
+		while (get_number(h, OLD, &value) != LARDER_MISS) {
+			CHECK(now_ms() - board->start_ms < 1500);
+			sleep_ms(10);
+		}
+	}
 	for (;;) {
 		bool known = board->go != 0;
 		int r = get_number(h, OLD, &value);
@@ -80,7 +91,7 @@ int main(void)
 	static const struct client kinds[CLIENTS] = {
 		{.pause_ms = 0},   {.pause_ms = 0, .flags = LARDER_RDONLY},
 		{.pause_ms = 10},  {.pause_ms = 40, .flags = LARDER_RDONLY},
-		{.pause_ms = 200},
+		{.pause_ms = 200}, {.sleeper = true},
 	};
 	static struct larderd d;
 	struct board *board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE,

@@ -195,6 +195,27 @@ static void test_other_region_is_entered_at_once(void **state)
 	larder_close(h);
 }
 
+static void test_end_of_the_keeper_is_seen_by_the_next_call(void **state)
+{
+	struct larder *h = open_handle(0);
+	struct attachment *at = h->attachment;
+
+	(void)state;
+	/* What the kernel does. */
+	store_relaxed_u32(&fake.ctl->guard, CTL_GUARD_DIED);
+	fake_stop(&fake);
+	fake_new_region(&fake);
+	fake_start(&fake);
+	h->budget = HANDLE_BUDGET;
+	at->next_try_ms = 0;
+	assert_int_equal(handle_enter(h), 0);
+	handle_leave(h);
+	assert_int_equal(look_now(h), 0);
+	assert_memory_equal(h->map->uuid, fake.hdr->uuid, 16);
+	assert_true(handle_guarded(h));
+	larder_close(h);
+}
+
 static void test_at_most_one_try_a_second(void **state)
 {
 	struct larder *h = open_handle(0);
@@ -550,6 +571,7 @@ int main(void)
 		cmocka_unit_test(test_lost_slot_is_replaced),
 		cmocka_unit_test(test_upgraded_daemon_brings_another_control_page),
 		cmocka_unit_test(test_other_region_is_entered_at_once),
+		cmocka_unit_test(test_end_of_the_keeper_is_seen_by_the_next_call),
 		cmocka_unit_test(test_at_most_one_try_a_second),
 		cmocka_unit_test(test_stopped_daemon_keeps_its_clients),
 		cmocka_unit_test(test_orphan_detaches_and_comes_back),
