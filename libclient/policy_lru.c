@@ -9,31 +9,35 @@
  */
 #include "policy.h"
 
-#define SAMPLE_BUCKETS 64
-#define SAMPLE_MIN 32
-#define KEEP 70 /* per cent of the items, or more, are newer than the cutoff */
+#define SAMPLE_ITEMS 448
+#define SAMPLE_BUCKETS 4096 /* where items are large the index is sparse, and read at length */
+#define KEEP 70		    /* per cent of the items, or more, are newer than the cutoff */
+
+/* The ages of the items in consecutive buckets: keys are spread at random. Return: how many. */
+static unsigned sample(struct larder *h, uint16_t count[256])
+{
+	uint64_t hash = (uint64_t)handle_random(h) << 24 ^ handle_random(h);
+	unsigned n = 0;
+
+	for (unsigned s = 0; s < SAMPLE_BUCKETS && n < SAMPLE_ITEMS; s++) {
+		const struct shm_bucket *b = index_hinted(h, hash + s);
+
+		for (unsigned i = 0; i < SHM_WORDS; i++) {
+			if (slot_kind(load_relaxed(&b->word[i])) != SLOT_COMMITTED)
+				continue;
+			count[policy_age(h, b, i)]++;
+			n++;
+		}
+	}
+	return n;
+}
 
 uint8_t policy_cutoff(struct larder *h)
 {
 	uint16_t count[256] = {0};
-	struct shm_bucket *b[SAMPLE_BUCKETS];
-	unsigned n = 0, below = 0, age = 0;
+	unsigned n = sample(h, count), below = 0, age = 0;
 
-	for (unsigned s = 0; s < SAMPLE_BUCKETS; s++) {
-		uint64_t hash = (uint64_t)handle_random(h) << 24 ^ handle_random(h);
-
-		b[s] = index_hinted(h, hash);
-		__builtin_prefetch(b[s]);
-	}
-	for (unsigned s = 0; s < SAMPLE_BUCKETS; s++) {
-		for (unsigned i = 0; i < SHM_WORDS; i++) {
-			if (slot_kind(load_relaxed(&b[s]->word[i])) != SLOT_COMMITTED)
-				continue;
-			count[policy_age(h, b[s], i)]++;
-			n++;
-		}
-	}
-	if (n < SAMPLE_MIN)
+	if (n == 0)
 		return 255;
 	while (age < 255 && (below += count[age]) * 100 < n * KEEP)
 		age++;
