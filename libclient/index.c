@@ -78,6 +78,23 @@ static inline enum find scan_live(struct larder *h, const struct key *k, struct 
 	return FIND_NONE;
 }
 
+/* Where the i-th word of a view stands unfrozen: there a reader leaves its recency. */
+static struct shm_bucket *view_bucket(const struct larder *h, uint64_t hash, unsigned i,
+				      uint64_t word)
+{
+	for (unsigned level = index_hinted_level(h, hash); level < h->n_levels; level++) {
+		struct shm_bucket *b = index_at(h, level, hash);
+		/* relaxed: for a hint */
+		uint64_t w = load_relaxed(&b->word[i]);
+
+		if (w == word)
+			return b;
+		if (slot_kind(w) != SLOT_VIRGIN && !slot_frozen(w))
+			break;
+	}
+	return NULL;
+}
+
 static enum find scan_view(struct larder *h, const struct key *k, const uint64_t *words, bool alt,
 			   struct hit *hit)
 {
@@ -87,8 +104,10 @@ static enum find scan_view(struct larder *h, const struct key *k, const uint64_t
 		if ((words[i] & SLOT_MATCH_MASK) != key_pattern(k, alt))
 			continue;
 		r = index_examine(h, k, words[i], hit);
-		if (r == FIND_HIT)
-			hit->bucket = NULL;
+		if (r == FIND_HIT) {
+			hit->bucket = view_bucket(h, alt ? k->hash2 : k->hash, i, words[i]);
+			hit->i = i;
+		}
 		if (r != FIND_NONE)
 			return r;
 	}

@@ -220,6 +220,28 @@ static void test_on_demand(void **state)
 	assert_true(local_sound(&local));
 }
 
+/* Read through the parent that the hint still names, an entry is used all the same. */
+static void test_recency(void **state)
+{
+	unsigned fresh = 0;
+	char key[16];
+
+	(void)state;
+	for (uint64_t i = 0; i <= index_mask(h, 0); i++)
+		split_bucket(h, 0, i);
+	store_relaxed_u32(&h->hdr->tick, 77);
+	assert_all_there(KEYS);
+	for (unsigned i = 0; i < KEYS; i++) {
+		struct hit hit;
+		struct key k;
+
+		local_key(h, &k, key, make_key(key, i));
+		assert_int_equal(index_find_write(h, &k, &hit), FIND_HIT);
+		fresh += load_relaxed_u8(&hit.bucket->recency[hit.i]) == 77;
+	}
+	assert_int_equal(fresh, KEYS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -230,6 +252,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_pending_is_killed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_overflow, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_on_demand, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_recency, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
