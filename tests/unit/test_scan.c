@@ -13,7 +13,7 @@
 #include "cleaner.h"
 #include "local.h"
 
-#define KEYS 12000u
+#define KEYS 16000u /* more than the entries of level 0 */
 
 static struct local local;
 static struct larder *h;
