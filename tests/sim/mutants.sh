@@ -84,11 +84,10 @@ mutant overflow libclient/write.c 's/if \(!overflow_up\(s->bucket\[0\]\)\)\s*ret
 mutant cover libclient/write.c 's/segment_cover\(h, lease, [^;]*;//'
 # A write takes no notice of a flush.
 mutant flush libclient/write.c 's/(\t\t|\|\| )flushed_meanwhile\(h, w\)|if \(flushed_meanwhile\(h, w\)\)\s*return AGAIN;/$1 && $1 eq "|| " ? "|| false" : ""/ge'
-# Items of an older epoch go into a newer segment.
-mutant epoch libclient/write.c 's/w->key\.ns == 0 && hit->epoch != h->lease\.epoch/false/'
+# A survivor of an older epoch goes into a newer segment.
 mutant survivor libclient/cleaner.c 's/it->ns == 0 && x->hit\.epoch != lease->epoch/false/'
 # A helper stores again what was removed from the child.
-mutant virgin libclient/split.c 's/if \(cas\(([^,]*), 0, w\)\)/if (cas($1, 0, w) || cas($1, SLOT_EMPTY_WORD, w))/'
+mutant virgin libclient/split.c 's/return load_acquire\(word\) == 0 && cas\(word, 0, w\);/return cas(word, 0, w) || cas(word, SLOT_EMPTY_WORD, w);/'
 # Large values are published whatever became of their parts.
 mutant bodies libclient/extent.c 's/\} else if \(!bodies_stand\(h, list, n\)\) \{/} else if (false) {/'
 # What the dead held stays held.
