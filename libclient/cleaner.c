@@ -428,6 +428,14 @@ static void free_limbo(struct larder *h, struct step *s)
 	s->n_limbo = 0;
 }
 
+/* Every byte is of an item that was replaced or deleted: nothing to walk. The count can only be too low,
+ * because every unlink is counted once, under H1, and lost updates are lost; it is read after the scan of
+ * H0, when no item can be added any more. */
+static bool all_dead(const struct larder *h, uint32_t seg)
+{
+	return load_relaxed_u32(&h->table[seg].dead) >= load_relaxed_u32(&h->table[seg].fill);
+}
+
 static void clean_victims(struct larder *h, struct step *s)
 {
 	for (unsigned i = 0; i < s->n_victims; i++) {
@@ -437,7 +445,8 @@ static void clean_victims(struct larder *h, struct step *s)
 		/* Without a FREE segment nothing can survive; then the first victim goes as a whole. */
 		s->last_resort = s->harsh || (s->freed == 0 && s->n_limbo == 0);
 		if (hazard_bit(s->set.own, p->seg) ||
-		    !(seg_body(p->word) ? body_goes(h, s, p) : walk(h, s, p))) {
+		    !(seg_body(p->word) ? body_goes(h, s, p)
+					: all_dead(h, p->seg) || walk(h, s, p))) {
 			give_back(h, p);
 			continue;
 		}
