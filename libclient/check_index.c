@@ -48,12 +48,11 @@ static bool hint_passed(const struct larder *h, unsigned level, uint64_t number)
 
 struct form {
 	uint64_t words[SHM_WORDS];
-	uint8_t overflow;
+	uint64_t overflow; /* as wide as the words: no padding to compare */
 };
 
 static void load_form(const struct shm_bucket *b, struct form *f)
 {
-	memset(f, 0, sizeof(*f));
 	for (unsigned i = 0; i < SHM_WORDS; i++)
 		f->words[i] = load_acquire(&b->word[i]);
 	f->overflow = load_acquire_u8(&b->overflow);
@@ -367,14 +366,27 @@ static bool has_children(const struct larder *h, unsigned level, uint64_t number
 	       number < load_acquire(&h->hdr->commit[level]);
 }
 
-static void visit(struct check *c, unsigned level, uint64_t number, visit_fn *fn)
+/* The buckets that grew out of a level-0 bucket, and that one. Bit p of here: root + p * level-0 size. */
+static void visit(struct check *c, uint64_t root, visit_fn *fn)
 {
-	if (!hint_passed(c->h, level, number))
-		fn(c, at_make(level, number, 0));
-	if (!has_children(c->h, level, number))
-		return;
-	visit(c, level + 1, number, fn);
-	visit(c, level + 1, number + index_mask(c->h, level) + 1, fn);
+	uint64_t size0 = c->h->bucket_mask0 + 1;
+	unsigned here = 1;
+
+	for (unsigned level = 0; level < c->h->n_levels; level++) {
+		unsigned next = 0;
+
+		for (unsigned p = 0; p < 1u << level; p++) {
+			uint64_t number = root + p * size0;
+
+			if (!(here >> p & 1))
+				continue;
+			if (!hint_passed(c->h, level, number))
+				fn(c, at_make(level, number, 0));
+			if (has_children(c->h, level, number))
+				next |= (1u | 1u << (1u << level)) << p;
+		}
+		here = next;
+	}
 }
 
 static void check_bucket(struct check *c, uint64_t at)
@@ -389,7 +401,7 @@ void check_index(struct check *c)
 	if (check_persists(c, look_at_hint, 0) != 0)
 		check_tell(c, 10, "the hint points outside the index");
 	for (uint64_t number = 0; number <= c->h->bucket_mask0; number++)
-		visit(c, 0, number, check_bucket);
+		visit(c, number, check_bucket);
 }
 
 /* ------------------------------------------------------------------ I8 */
@@ -465,5 +477,5 @@ static void check_count(struct check *c, uint64_t at)
 void check_overflow(struct check *c)
 {
 	for (uint64_t number = 0; number <= c->h->bucket_mask0; number++)
-		visit(c, 0, number, check_count);
+		visit(c, number, check_count);
 }
