@@ -392,8 +392,10 @@ int attach_enter_slow(struct larder *h)
 		attach_again(h, at, clock_coarse_ms());
 	else
 		look(h, at);
-	if (handle_alive(h))
+	if (handle_alive(h)) {
+		handle_hint(h);
 		return 0;
+	}
 	handle_leave(h);
 	return LARDER_DETACHED;
 }

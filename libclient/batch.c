@@ -117,24 +117,32 @@ static int run_batch(struct larder *h, struct larder_op *ops, size_t n, batch_on
 	return summary(ops, n);
 }
 
-static void one_get(struct larder *h, struct larder_op *op, const struct key *k)
+static void get_general(struct larder *h, struct larder_op *op, const struct key *k)
 {
 	struct read r = {.buf = op->buf, .room = op->len};
 
-	if (op->buf == NULL && op->len != 0) {
-		op->result = -EINVAL;
-		return;
-	}
-	if (LIKELY(k->ns == 0 && read_simple(h, k->hash, k->data, k->len, &r))) {
-		op->result = LARDER_OK;
-	} else {
-		op->result = read_key(h, k, &r);
-		if (op->result == LARDER_OK && r.len > r.room)
-			op->result = LARDER_TRUNC;
-	}
+	op->result = read_key(h, k, &r);
+	if (op->result == LARDER_OK && r.len > r.room)
+		op->result = LARDER_TRUNC;
 	op->len = r.len;
 	op->version = r.version;
 	op->flags = r.flags;
+}
+
+static void one_get(struct larder *h, struct larder_op *op, const struct key *k)
+{
+	struct read_found found;
+
+	if (op->buf == NULL && op->len != 0) {
+		op->result = -EINVAL;
+	} else if (LIKELY(k->ns == 0 &&
+			  read_simple(h, k->hash, k->data, k->len, op->buf, op->len, &found))) {
+		op->len = found.len;
+		op->version = found.version;
+		op->flags = found.flags;
+	} else {
+		get_general(h, op, k);
+	}
 }
 
 static void one_set(struct larder *h, struct larder_op *op, const struct key *k)

@@ -11,7 +11,8 @@
  * VICTIMS	All expired; else the most dead from COMPACT_DEAD on; else the oldest. Leases that have been
  *		idle for half a turn are revoked.
  * POLICY	lru: an item survives if its recency byte is newer than a cutoff, the 70th percentile of the
- *		ages of a sample of the index. The sample is drawn anew in each step: no state to lose.
+ *		ages of a sample of the index, or up to the 80th where many are of one age. The sample is
+ *		drawn anew in each step: no state to lose.
  * INVARIANTS	I4, I6, I7; every item that leaves with a segment was unlinked and counted by the walk.
  * CONCURRENCY	Two cleaners never share a victim. A word found in a victim cannot come back while this
  *		process has the victim in CLEANING, so its CAS needs no H1.
@@ -46,7 +47,7 @@ struct step {
 	struct pick limbo[LIMBO_MAX];
 	unsigned n_limbo;
 	struct hazard_set set;
-	uint8_t cutoff;
+	uint16_t cutoff;
 	bool harsh;	  /* nothing survives */
 	bool last_resort; /* what should survive and has no room goes */
 	unsigned freed;

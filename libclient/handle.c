@@ -193,9 +193,25 @@ static void copy_geometry(struct larder *h, const struct mapping *map)
 	h->seg_bytes = 1u << geo->seg_shift;
 	h->seg_shift = geo->seg_shift;
 	h->unit_shift = geo->unit_shift;
+	h->seg_mask = (uint32_t)(geometry_seg_bytes(geo) - 1);
+	h->bucket_bits = geo->bucket_shift;
+	h->n_places = (uint64_t)geo->n_segs << (geo->seg_shift - geo->unit_shift);
 	h->place_shift = geo->seg_shift - geo->unit_shift;
 	h->n_levels = geo->n_levels;
 	h->test_clock = geo->test_clock != 0;
+	handle_hint(h);
+}
+
+void handle_hint(struct larder *h)
+{
+	/* relaxed: a hint; compared with the header's again in each call */
+	uint64_t hint = load_relaxed(&h->hdr->index);
+	unsigned level = (unsigned)(hint >> 56) & (SHM_LEVELS - 1);
+
+	h->hint = hint;
+	h->hint_mask = ((h->bucket_mask0 + 1) << level) - 1;
+	h->hint_split = hint & ((1ULL << 56) - 1);
+	h->hint_base = h->level[level];
 }
 
 static void clear_hazards(struct larder *h)

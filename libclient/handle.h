@@ -78,6 +78,15 @@ struct larder {
 	struct shm_slot *slot; /* private_slot while read-only or detached */
 	struct shm_ns_count *ns_count;
 	uint64_t seed; /* with the namespace mixed in */
+
+	/* the index hint as last seen, taken apart: index_hinted() */
+	uint64_t hint;
+	uint64_t hint_mask;
+	uint64_t hint_split;
+	struct shm_bucket *hint_base;
+	uint64_t n_places; /* of the data area, in units */
+	uint32_t seg_mask; /* bytes of a segment - 1 */
+	uint32_t bucket_bits;
 	struct shm_bucket *level[SHM_LEVELS];
 	struct shm_segment *segs;
 	struct shm_table *table;
@@ -150,6 +159,9 @@ bool handle_hidden(const char *feature);
 
 /* The calls that a slot counted. */
 uint64_t handle_calls(const struct shm_slot *slot);
+
+/* handle_hint - take the index hint of the header apart: at attach and every HANDLE_BUDGET calls */
+void handle_hint(struct larder *h);
 
 /* handle.c: recompute what depends on the selected namespace. */
 void handle_select(struct larder *h, uint16_t ns);

@@ -23,11 +23,18 @@ static inline uint64_t hash_seed(uint64_t region_seed, uint16_t ns)
 }
 
 /* The same function for all lengths; the short ones, which most keys are, without its dispatch. */
-static inline uint64_t hash_key(uint64_t seed, const void *key, size_t klen)
+static __attribute__((noinline, unused)) uint64_t hash_other(uint64_t seed, const void *key,
+							     size_t klen)
 {
-	if (__builtin_expect(klen <= 16, 1))
-		return XXH3_len_0to16_64b(key, klen, XXH3_kSecret, seed);
 	return XXH3_64bits_withSeed(key, klen, seed);
+}
+
+static inline __attribute__((always_inline)) uint64_t hash_key(uint64_t seed, const void *key,
+							       size_t klen)
+{
+	if (__builtin_expect(klen - 9 <= 16 - 9, 1))
+		return XXH3_len_9to16_64b(key, klen, XXH3_kSecret, seed);
+	return hash_other(seed, key, klen);
 }
 
 /* log2 of the number of level-0 buckets. */
@@ -36,9 +43,14 @@ static inline unsigned hash_bits(uint64_t mask0)
 	return 64u - (unsigned)__builtin_clzll(mask0);
 }
 
+static inline uint32_t hash_tag_of(uint64_t hash, unsigned bits)
+{
+	return (uint32_t)(hash >> bits & 7) | (uint32_t)(hash >> 55) << 3;
+}
+
 static inline uint32_t hash_tag(uint64_t hash, uint64_t mask0)
 {
-	return (uint32_t)(hash >> hash_bits(mask0) & 7) | (uint32_t)(hash >> 55) << 3;
+	return hash_tag_of(hash, hash_bits(mask0));
 }
 
 /* What is xored onto the hash to find the second bucket: never 0 in the level-0 bits. */

@@ -96,6 +96,11 @@ static inline unsigned index_hinted_level(const struct larder *h, uint64_t hash)
 
 static inline struct shm_bucket *index_hinted(const struct larder *h, uint64_t hash)
 {
+	uint64_t number = hash & h->hint_mask;
+
+	/* relaxed: as in index_hinted_level(), which takes the same word apart */
+	if (LIKELY(load_relaxed(&h->hdr->index) == h->hint && number >= h->hint_split))
+		return &h->hint_base[number];
 	return index_at(h, index_hinted_level(h, hash), hash);
 }
 

@@ -7,8 +7,9 @@
 
 #include "index.h"
 
-/* policy_cutoff - the age, in recency ticks, from which on items go; drawn from a sample of the index */
-uint8_t policy_cutoff(struct larder *h);
+/* policy_cutoff - which items go, by age: { recency ticks 8 | part of that tick 8 }; drawn from a
+ * sample of the index */
+uint16_t policy_cutoff(struct larder *h);
 
 static inline uint8_t policy_age(const struct larder *h, const struct shm_bucket *b, unsigned i)
 {
@@ -17,10 +18,13 @@ static inline uint8_t policy_age(const struct larder *h, const struct shm_bucket
 			 load_relaxed_u8(&b->recency[i]));
 }
 
+/* Items of one tick draw lots, anew in each place that they are moved to. */
 static inline bool policy_survives(const struct larder *h, const struct shm_bucket *b, unsigned i,
-				   uint8_t cutoff)
+				   uint16_t cutoff)
 {
-	return policy_age(h, b, i) < cutoff;
+	unsigned lot = (unsigned)(load_relaxed(&b->word[i]) * 0x9e3779b97f4a7c15ULL >> 56);
+
+	return ((unsigned)policy_age(h, b, i) << 8 | lot) < cutoff;
 }
 
 #endif

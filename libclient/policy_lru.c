@@ -12,6 +12,7 @@
 #define SAMPLE_ITEMS 448
 #define SAMPLE_BUCKETS 4096 /* where items are large the index is sparse, and read at length */
 #define KEEP 70		    /* per cent of the items, or more, are newer than the cutoff */
+#define KEEP_MAX 80 /* but no more than these, even where most are of one age: moving has a price */
 
 /* The ages of the items in consecutive buckets: keys are spread at random. Return: how many. */
 static unsigned sample(struct larder *h, uint16_t count[256])
@@ -20,9 +21,9 @@ static unsigned sample(struct larder *h, uint16_t count[256])
 	unsigned n = 0;
 
 	for (unsigned s = 0; s < SAMPLE_BUCKETS && n < SAMPLE_ITEMS; s++) {
-		const struct shm_bucket *b = index_hinted(h, hash + s);
+		const struct shm_bucket *b = index_locate(h, hash + s);
 
-		for (unsigned i = 0; i < SHM_WORDS; i++) {
+		for (unsigned i = 0; b != NULL && i < SHM_WORDS; i++) {
 			if (slot_kind(load_relaxed(&b->word[i])) != SLOT_COMMITTED)
 				continue;
 			count[policy_age(h, b, i)]++;
@@ -32,15 +33,17 @@ static unsigned sample(struct larder *h, uint16_t count[256])
 	return n;
 }
 
-uint8_t policy_cutoff(struct larder *h)
+uint16_t policy_cutoff(struct larder *h)
 {
 	uint16_t count[256] = {0};
 	unsigned n = sample(h, count), below = 0, age = 0;
 
 	if (n == 0)
-		return 255;
-	while (age < 255 && (below += count[age]) * 100 < n * KEEP)
-		age++;
-	/* That age itself survives: where most items are of one age, not all of them may go. */
-	return (uint8_t)(age < 255 ? age + 1 : 255);
+		return UINT16_MAX;
+	while (age < 255 && (below + count[age]) * 100 < n * KEEP)
+		below += count[age++];
+	/* That age as a whole, or as many of it, by lot, as may be kept. */
+	if ((below + count[age]) * 100 <= n * KEEP_MAX)
+		return (uint16_t)((age + 1) << 8 > UINT16_MAX ? UINT16_MAX : (age + 1) << 8);
+	return (uint16_t)(age << 8 | (n * KEEP_MAX / 100 - below) * 256 / count[age]);
 }

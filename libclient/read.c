@@ -202,38 +202,45 @@ static int read_call(struct larder *h, const void *key, size_t klen, struct read
 
 /* What read_simple() left. */
 static __attribute__((noinline)) int get_general(struct larder *h, const void *key, size_t klen,
-						 struct read *r)
+						 void *buf, size_t *lenp)
 {
+	struct read r = {.buf = buf, .room = *lenp};
 	struct key k;
 	int result;
 
 	key_init(h, &k, key, klen);
-	result = read_key(h, &k, r);
-	return result == LARDER_OK && r->len > r->room ? LARDER_TRUNC : result;
+	result = read_key(h, &k, &r);
+	*lenp = r.len;
+	return result == LARDER_OK && r.len > r.room ? LARDER_TRUNC : result;
+}
+
+/* The handle could not be entered, or the arguments are off. */
+static __attribute__((noinline)) int get_refused(int result, size_t *lenp)
+{
+	if (result != LARDER_DETACHED)
+		return result;
+	*lenp = 0;
+	return LARDER_MISS;
 }
 
 int larder_get(struct larder *h, const void *key, size_t klen, void *buf, size_t *lenp)
 {
-	struct read r = {.buf = buf};
+	struct read_found found;
 	int result;
 
 	if (UNLIKELY(lenp == NULL || (buf == NULL && *lenp != 0)))
 		return -EINVAL;
 	result = key_check(key, klen);
+	if (LIKELY(result == 0))
+		result = handle_enter(h);
 	if (UNLIKELY(result != 0))
-		return result;
-	result = handle_enter(h);
-	if (UNLIKELY(result != 0)) {
-		if (result != LARDER_DETACHED)
-			return result;
-		*lenp = 0;
-		return LARDER_MISS;
-	}
-	r.room = *lenp;
-	if (UNLIKELY(h->ns != 0 || !read_simple(h, hash_key(h->seed, key, klen), key, klen, &r)))
-		result = get_general(h, key, klen, &r);
+		return get_refused(result, lenp);
+	if (LIKELY(h->ns == 0 &&
+		   read_simple(h, hash_key(h->seed, key, klen), key, klen, buf, *lenp, &found)))
+		*lenp = found.len;
+	else
+		result = get_general(h, key, klen, buf, lenp);
 	handle_leave(h);
-	*lenp = r.len;
 	return result;
 }
 

@@ -86,11 +86,20 @@ static void advance_tick(struct larder *h, uint64_t lease_seq)
 	store_relaxed_u32(&h->hdr->tick, (uint32_t)(lease_seq * TICKS_A_TURN / h->n_segs) & 0xff);
 }
 
+/* Survivors take no number: ticks count what is stored anew. If the cleaner's own work made items older,
+ * it would find more to do, and ages would come round their 256 values. */
+static uint64_t next_seq(struct larder *h, const struct lease *lease)
+{
+	if (lease == &h->survivors)
+		return load_relaxed(&h->hdr->lease_seq);
+	return fetch_add(&h->hdr->lease_seq, 1);
+}
+
 /* The first look at a fresh lease, inside the frame. */
 static void start_lease(struct larder *h, struct lease *lease)
 {
 	struct shm_table *t = &h->table[lease->seg];
-	uint64_t seq = fetch_add(&h->hdr->lease_seq, 1);
+	uint64_t seq = next_seq(h, lease);
 
 	/* relaxed: read by others only after they loaded a word that this handle publishes later */
 	store_relaxed_u32(&t->fill, 0);
