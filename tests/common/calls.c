@@ -341,12 +341,9 @@ const char *calls_check(const struct call *call, struct larder *h)
 	return NULL;
 }
 
-bool calls_is_after(const struct call *call, struct larder *h)
+bool calls_subject_is(struct larder *h, const char *text, bool large)
 {
-	for (unsigned i = 0; i < call->subjects; i++)
-		if (!is_state(h, subject[i], call->after, call->large))
-			return false;
-	return true;
+	return is_state(h, subject[0], text, large);
 }
 
 const char *calls_use(const struct call *call, struct larder *h)

@@ -34,16 +34,14 @@ extern const unsigned n_calls;
 /* Set the subject, or not, and the other keys. */
 void calls_prepare(const struct call *call, struct larder *h, struct tiny *t);
 
-/*
- * calls_check - the subject is old or new, each other key is what it may be, no key has two words
- * @decided: in: 0; then 1: it must be old, 2: it must be new. Return: NULL; what is wrong.
- */
+/* calls_check - the subject is old or new, each other key is what it may be, no key has two words.
+ * Return: NULL; what is wrong. */
 const char *calls_check(const struct call *call, struct larder *h);
 
 /* The subject can be set, read and deleted. Return: NULL; what is wrong. */
 const char *calls_use(const struct call *call, struct larder *h);
 
-/* Is the subject in its new state? Only after calls_check(). */
-bool calls_is_after(const struct call *call, struct larder *h);
+/* Is this the subject's value? @text NULL: is it absent? @large: the value begins with it. */
+bool calls_subject_is(struct larder *h, const char *text, bool large);
 
 #endif
