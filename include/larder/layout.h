@@ -113,7 +113,7 @@
  *	header.flushed_all,
  *	  .flushed_at0       flush: RMW max                                    all
  *	header.flush_seq     flush: RMW add                                    writers of META items
- *	header.lease_seq     whoever leases: RMW add                           cleaners: order of age
+ *	header.lease_seq     whoever leases, but for survivors: RMW add        cleaners: order of age
  *	header.clock_shift   test clock only: RMW add                          all, test regions only
  *	segment.word         state machine above, CAS only                     all
  *	segment.epoch        lessee, after its lease CAS, before first publish all, between two loads of word

@@ -50,20 +50,19 @@ static void test_cutoff(void **state)
 	(void)state;
 	make_ages(10, 100);
 	/* Ages 0, 10 .. 60: five of seven are 71 %. */
-	assert_int_equal(policy_cutoff(h), 41);
+	assert_int_equal(policy_cutoff(h), 41 << 8);
 	make_ages(10, 5); /* the tick has come round */
-	assert_int_equal(policy_cutoff(h), 41);
-	make_ages(0, 100); /* all were used just now: they survive */
-	assert_int_equal(policy_cutoff(h), 1);
-	assert_true(policy_survives(h, &h->level[0][0], 0, 1));
+	assert_int_equal(policy_cutoff(h), 41 << 8);
 	make_ages(42, 0);
-	assert_int_equal(policy_cutoff(h), 169);
+	assert_int_equal(policy_cutoff(h), 169 << 8);
+	make_ages(0, 100); /* all were used just now: a part of them goes, not all and not none */
+	assert_in_range(policy_cutoff(h), 200, 210);
 }
 
 static void test_few_items(void **state)
 {
 	(void)state;
-	assert_int_equal(policy_cutoff(h), 255); /* nothing to go by: keep */
+	assert_int_equal(policy_cutoff(h), UINT16_MAX); /* nothing to go by: keep */
 }
 
 static void test_ages(void **state)
@@ -74,9 +73,32 @@ static void test_ages(void **state)
 	store_relaxed_u32(&h->hdr->tick, 3);
 	store_relaxed_u8(&b->recency[0], 250);
 	assert_int_equal(policy_age(h, b, 0), 9);
-	assert_true(policy_survives(h, b, 0, 10));
-	assert_false(policy_survives(h, b, 0, 9));
+	assert_true(policy_survives(h, b, 0, 10 << 8));
+	assert_false(policy_survives(h, b, 0, 9 << 8));
 	assert_false(policy_survives(h, b, 0, 0));
+}
+
+/* Four of five items of one tick survive, others in the next place. */
+static void test_lots(void **state)
+{
+	struct shm_bucket *b = &h->level[0][0];
+	unsigned stays = 0, both = 0;
+
+	(void)state;
+	store_relaxed_u32(&h->hdr->tick, 9);
+	store_relaxed_u8(&b->recency[0], 9);
+	for (unsigned place = 0; place < 1000; place++) {
+		bool first, second;
+
+		store_relaxed(&b->word[0], slot_make(false, 1, 0, place * 17, 1));
+		first = policy_survives(h, b, 0, 205);
+		store_relaxed(&b->word[0], slot_make(false, 1, 0, place * 17 + 50000, 1));
+		second = policy_survives(h, b, 0, 205);
+		stays += first;
+		both += first && second;
+	}
+	assert_in_range(stays, 750, 850);
+	assert_in_range(both, 580, 720);
 }
 
 /* A tenth of the keys is read all the time while new ones stream by. */
@@ -117,6 +139,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_cutoff, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_few_items, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ages, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lots, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_used_items_stay, setup, teardown),
 	};
 
