@@ -18,9 +18,11 @@
 static unsigned sample(struct larder *h, uint16_t count[256])
 {
 	uint64_t hash = (uint64_t)handle_random(h) << 24 ^ handle_random(h);
+	uint64_t last = index_mask(h, index_hinted_level(h, hash));
 	unsigned n = 0;
 
-	for (unsigned s = 0; s < SAMPLE_BUCKETS && n < SAMPLE_ITEMS; s++) {
+	/* None twice: a small index holds no more than it holds. */
+	for (unsigned s = 0; s < SAMPLE_BUCKETS && s <= last && n < SAMPLE_ITEMS; s++) {
 		const struct shm_bucket *b = index_locate(h, hash + s);
 
 		for (unsigned i = 0; b != NULL && i < SHM_WORDS; i++) {

@@ -20,8 +20,11 @@ static char crowd_key[16]; /* one that finds both its buckets full */
 
 static size_t fill_large(uint8_t *p, const char *text)
 {
+	size_t len = strlen(text);
+
 	memset(p, text[0], LARGE);
-	memcpy(p, text, strlen(text));
+	for (size_t i = 0; i < len; i++)
+		p[i] = (uint8_t)text[i];
 	return LARGE;
 }
 

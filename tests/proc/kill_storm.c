@@ -471,20 +471,25 @@ static void kill_worker(struct tally *t, unsigned i)
 	t->inside += load_acquire(&places[i].inside) != 0;
 }
 
-/* Stop one, let the others go on, then kill it or let it go on too. */
+static void stop_worker(struct tally *t, unsigned i, unsigned ms)
+{
+	if (kill(t->pid[i], SIGSTOP) != 0)
+		exit(1);
+	sleep_ms(ms);
+	t->stops++;
+}
+
+/* Kill one, or stop it, let the others go on, and then kill it or let it go on too. */
 static void strike(struct tally *t, unsigned n)
 {
 	unsigned i = n % WORKERS;
 
 	usleep(2000 + (unsigned)(t->seed * 7919 % 4000));
-	if (n % 4 == 0) {
-		CHECK(kill(t->pid[i], SIGSTOP) == 0);
-		usleep(10000 + n % 10 * 3000);
-		t->stops++;
-		if (n % 8 == 0) {
-			CHECK(kill(t->pid[i], SIGCONT) == 0);
-			return;
-		}
+	if (n % 4 == 0)
+		stop_worker(t, i, 10 + n % 10 * 3);
+	if (n % 8 == 0) {
+		kill(t->pid[i], SIGCONT);
+		return;
 	}
 	kill_worker(t, i);
 	start(t, i);

@@ -9,6 +9,8 @@
 # Each mutant is a copy of the library with one rule of the protocol taken out by a text replacement.
 # The simulations must find a violation within ACCESSES (40 million) shared accesses. A mutant whose
 # replacement does not apply any more is a failure. The last line counts.
+# The replacements are meant for perl as they stand.
+# shellcheck disable=SC2016
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 accesses=${ACCESSES:-40000000}
