@@ -47,5 +47,5 @@ uint16_t policy_cutoff(struct larder *h)
 	/* That age as a whole, or as many of it, by lot, as may be kept. */
 	if ((below + count[age]) * 100 <= n * KEEP_MAX)
 		return (uint16_t)((age + 1) << 8 > UINT16_MAX ? UINT16_MAX : (age + 1) << 8);
-	return (uint16_t)(age << 8 | (n * KEEP_MAX / 100 - below) * 256 / count[age]);
+	return (uint16_t)(age << 8 | (n * KEEP_MAX - below * 100) * 256 / (100 * count[age]));
 }

@@ -90,8 +90,6 @@ mutant flush libclient/write.c 's/(\t\t|\|\| )flushed_meanwhile\(h, w\)|if \(flu
 mutant survivor libclient/cleaner.c 's/it->ns == 0 && x->hit\.epoch != lease->epoch/false/'
 # A helper stores again what was removed from the child.
 mutant virgin libclient/split.c 's/return load_acquire\(word\) == 0 && cas\(word, 0, w\);/return cas(word, 0, w) || cas(word, SLOT_EMPTY_WORD, w);/'
-# Large values are published whatever became of their parts.
-mutant bodies libclient/extent.c 's/\} else if \(!bodies_stand\(h, list, n\)\) \{/} else if (false) {/'
 # What the dead held stays held.
 mutant reap libclient/cleaner.c 's/hazard_clear\(&s->h0\);//'
 
