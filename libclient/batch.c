@@ -147,16 +147,15 @@ static void one_get(struct larder *h, struct larder_op *op, const struct key *k)
 
 static void one_set(struct larder *h, struct larder_op *op, const struct key *k)
 {
-	struct write w = {.key = *k,
-			  .mode = LARDER_PUT_SET,
-			  .value = op->buf,
-			  .vlen = op->len,
-			  .uflags = op->flags};
+	struct write w;
 
 	if (op->buf == NULL && op->len != 0) {
 		op->result = -EINVAL;
 		return;
 	}
+	write_init(&w, LARDER_PUT_SET, op->buf, op->len);
+	w.key = *k;
+	w.uflags = op->flags;
 	w.expiry = clock_expiry(h, op->ttl_ms);
 	op->result = store_key(h, &w);
 	op->version = w.version;

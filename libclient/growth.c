@@ -2,20 +2,24 @@
  *
  * growth.c - when and where the index grows; runs in the daemon only
  *
- * DESIGN	Memory that no item needs yet is kept ready for the index: while more than an eighth of the
- *		segments is FREE, the children of all levels are committed, and an inserter that finds both
- *		its buckets full splits one on the spot. When FREE falls below a sixteenth, what was not used
- *		is punched again and becomes segments. So a burst of small items never meets a full index
- *		while there is memory, and large items do not pay for one that they do not need.
- *		When the live level is loaded beyond LOAD_HIGH, its buckets are split chunk by chunk, the hint
- *		moves over the chunk, and the parents' memory is punched.
+ * DESIGN	Memory that no item needs yet is kept ready for the index: while enough segments are FREE, the
+ *		children of all levels are committed, and an inserter that finds both its buckets full splits
+ *		one on the spot. When less than an eighth is FREE, what was not used is punched again and
+ *		becomes segments, before the writers have used up the rest. So a burst of small items never
+ *		meets a full index while there is memory, and large items do not pay for one that they do not
+ *		need. What is left FREE after preparing is more than an eighth, so the two do not alternate.
+ *		When the buckets of the live level that are not yet split are loaded beyond LOAD_BEGIN, they
+ *		are split chunk by chunk, the hint moves over the chunk, and the parents' memory is punched.
+ *		The load at which the next chunk goes rises to LOAD_END on the way: the index grows as items
+ *		come, and no bucket of the rest becomes so full that inserters split all over the level,
+ *		which costs its children's memory as well as its own.
  *		Committed = fixed parts + index + segments that are not OFFLINE, at most max_memory: segments
  *		go OFFLINE before the index takes their memory.
  * INVARIANTS	I10. hint, commit and punched move in this order: a parent is punched after the hint has
  *		passed it and nobody is announced as splitting; a level's commit count is lowered before
  *		its unused children are punched.
- * FAILURE	R9. Killed between a commit and its count, or between a count and its punch: up to two chunks
- *		of memory are allocated that nobody counts, until the chunk's turn comes again.
+ * FAILURE	R9. Killed between a commit and its count, or between a count and its punch: up to
+ *		RELEASE_CHUNKS pairs of chunks are allocated that nobody counts, until their turn comes again.
  */
 #include "growth.h"
 
@@ -26,10 +30,12 @@
 #include "index.h"
 #include "segment.h"
 
-#define LOAD_HIGH 80 /* per cent */
+#define LOAD_BEGIN 75 /* per cent of the entries of a level are in use: its split begins */
+#define LOAD_END 92   /* ... and is done */
 #define SAMPLE_BUCKETS 128
 #define COUNT_MASK ((1ULL << 56) - 1)
 #define SEGMENTS_A_RUN 64
+#define RELEASE_CHUNKS 8
 
 struct progress {
 	unsigned level; /* of the hint */
@@ -200,54 +206,61 @@ static bool nobody_splits(struct larder *h)
 	return none;
 }
 
-/* Give the last committed chunk of a level back if no bucket of it was split. */
-static int release_chunk(struct larder *h, const struct growth_ops *ops, unsigned level,
-			 uint64_t floor, uint64_t chunk)
+/* How many of the last @max committed chunks of a level hold nothing. */
+static uint64_t untouched_chunks(const struct larder *h, unsigned level, uint64_t n, uint64_t chunk,
+				 uint64_t max)
+{
+	uint64_t i = 0;
+
+	while (i < max && untouched(h, level, n - (i + 1) * chunk, chunk))
+		i++;
+	return i;
+}
+
+/* Give the last committed chunks of a level back, as far as no bucket of them was split. */
+static int release_chunks(struct larder *h, const struct growth_ops *ops, unsigned level,
+			  uint64_t floor, uint64_t chunk)
 {
 	uint64_t n = committed_children(h, level);
-	uint64_t bytes = chunk * sizeof(struct shm_bucket);
-	uint64_t off[2];
+	uint64_t max = n > floor ? (n - floor) / chunk : 0;
+	uint64_t off[2], found;
 
-	if (n < floor + chunk)
+	found = untouched_chunks(h, level, n, chunk, max < RELEASE_CHUNKS ? max : RELEASE_CHUNKS);
+	if (found == 0)
 		return LARDER_MISS;
-	store_release(&h->hdr->commit[level], n - chunk);
-	if (!nobody_splits(h) || !untouched(h, level, n - chunk, chunk)) {
-		store_release(&h->hdr->commit[level], n);
+	store_release(&h->hdr->commit[level], n - found * chunk);
+	/* Somebody may have split there just before. */
+	found = nobody_splits(h) ? untouched_chunks(h, level, n, chunk, found) : 0;
+	n -= found * chunk;
+	store_release(&h->hdr->commit[level], n);
+	if (found == 0)
 		return LARDER_MISS;
-	}
-	child_ranges(h, level, n - chunk, off);
-	ops->punch(ops->ctx, off[0], bytes);
-	ops->punch(ops->ctx, off[1], bytes);
+	child_ranges(h, level, n, off);
+	ops->punch(ops->ctx, off[0], found * chunk * sizeof(struct shm_bucket));
+	ops->punch(ops->ctx, off[1], found * chunk * sizeof(struct shm_bucket));
 	return 0;
 }
 
 /* ------------------------------------------------------------------ splitting */
 
-static unsigned load_percent(struct larder *h)
+/* Is it time for the next chunk? Buckets that were split on demand count as full. */
+static bool wants_split(struct larder *h, const struct progress *p)
 {
+	uint64_t percent = LOAD_BEGIN + (LOAD_END - LOAD_BEGIN) * p->split / p->buckets;
 	unsigned used = 0;
 
 	for (unsigned s = 0; s < SAMPLE_BUCKETS; s++) {
-		uint64_t hash = (uint64_t)handle_random(h) << 24 ^ handle_random(h);
-		const struct shm_bucket *b = index_locate(h, hash);
+		uint64_t random = (uint64_t)handle_random(h) << 24 ^ handle_random(h);
+		const struct shm_bucket *b =
+			&h->level[p->level][p->split + random % (p->buckets - p->split)];
 
-		for (unsigned i = 0; b != NULL && i < SHM_WORDS; i++)
-			used += slot_kind(load_relaxed(&b->word[i])) == SLOT_COMMITTED;
+		for (unsigned i = 0; i < SHM_WORDS; i++) {
+			uint64_t w = load_relaxed(&b->word[i]);
+
+			used += slot_frozen(w) || slot_kind(w) == SLOT_COMMITTED;
+		}
 	}
-	return used * 100 / (SAMPLE_BUCKETS * SHM_WORDS);
-}
-
-/* Some buckets of the hinted level have been split on demand: is the level as a whole on its way? */
-static bool split_ahead(struct larder *h, const struct progress *p)
-{
-	unsigned frozen = 0;
-
-	for (unsigned s = 0; s < SAMPLE_BUCKETS; s++) {
-		uint64_t b = p->split + handle_random(h) % (p->buckets - p->split);
-
-		frozen += slot_frozen(load_acquire(&h->level[p->level][b].word[0]));
-	}
-	return frozen * 4 > SAMPLE_BUCKETS;
+	return used * 100 > percent * SAMPLE_BUCKETS * SHM_WORDS;
 }
 
 static void advance_hint(struct larder *h, const struct progress *p, uint64_t split)
@@ -294,6 +307,16 @@ static bool punch_parents(struct larder *h, const struct growth_ops *ops)
 
 /* ------------------------------------------------------------------ the step */
 
+/* Segments that the children which are not committed would take. */
+static uint64_t children_segments(const struct larder *h, const struct progress *p)
+{
+	uint64_t buckets = 0;
+
+	for (unsigned i = p->level; i + 1 < h->n_levels; i++)
+		buckets += 2 * (index_mask(h, i) + 1 - committed_children(h, i));
+	return buckets * sizeof(struct shm_bucket) >> h->seg_shift;
+}
+
 static int prepare_children(struct larder *h, const struct growth_ops *ops,
 			    const struct progress *p)
 {
@@ -303,7 +326,7 @@ static int prepare_children(struct larder *h, const struct growth_ops *ops,
 		if (committed_children(h, i) > index_mask(h, i))
 			continue;
 		r = commit_chunk(h, ops, i, p->chunk);
-		return r == 0 ? 1 : r < 0 ? r : 0;
+		return r == 0 ? GROWTH_MORE : r < 0 ? r : 0;
 	}
 	return 0;
 }
@@ -312,10 +335,10 @@ static int release_children(struct larder *h, const struct growth_ops *ops,
 			    const struct progress *p)
 {
 	for (unsigned i = h->n_levels - 1; i-- > p->level;)
-		if (release_chunk(h, ops, i, i == p->level ? p->split : 0, p->chunk) == 0) {
+		if (release_chunks(h, ops, i, i == p->level ? p->split : 0, p->chunk) == 0) {
 			int r = balance(h, ops, 0);
 
-			return r < 0 ? r : 1;
+			return r < 0 ? r : GROWTH_RELEASED;
 		}
 	return 0;
 }
@@ -324,21 +347,24 @@ int growth_run(struct larder *h, const struct growth_ops *ops)
 {
 	struct progress p = read_progress(h);
 	struct segment_counts n;
-	bool may_grow = p.level + 1 < h->n_levels;
+	uint32_t n_free;
 	int r;
 
 	if (punch_parents(h, ops)) {
 		r = balance(h, ops, 0);
-		return r < 0 ? r : 1;
+		return r < 0 ? r : GROWTH_RELEASED;
 	}
-	if (may_grow && (load_percent(h) > LOAD_HIGH || split_ahead(h, &p))) {
+	if (p.level + 1 >= h->n_levels || p.split >= p.buckets)
+		return 0;
+	if (wants_split(h, &p)) {
 		r = split_chunk(h, ops, &p);
-		return r == 0 ? 1 : r < 0 ? r : 0;
+		return r == 0 ? GROWTH_MORE : r < 0 ? r : 0;
 	}
 	segment_count(h, &n);
-	if (may_grow && n.by_state[SEG_FREE] > h->n_segs / 8)
+	n_free = n.by_state[SEG_FREE];
+	if (n_free > h->n_segs / 8 + h->n_segs / 16 + children_segments(h, &p))
 		return prepare_children(h, ops, &p);
-	if (may_grow && n.by_state[SEG_FREE] < h->n_segs / 16)
+	if (n_free < h->n_segs / 8)
 		return release_children(h, ops, &p);
 	return 0;
 }

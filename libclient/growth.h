@@ -19,10 +19,13 @@ struct growth_ops {
 	void *ctx;
 };
 
+#define GROWTH_MORE 1	  /* there is more to do now */
+#define GROWTH_RELEASED 2 /* so there is, and memory of the index was given back to segments */
+
 /*
  * growth_run - one bounded step (about a millisecond)
  * Keeps committed memory within max_memory by taking segments OFFLINE and back.
- * Return: 1 there is more to do now; 0 nothing to do; -errno of commit.
+ * Return: GROWTH_MORE; GROWTH_RELEASED; 0 nothing to do; -errno of commit.
  */
 int growth_run(struct larder *h, const struct growth_ops *ops);
 

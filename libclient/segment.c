@@ -200,17 +200,3 @@ int segment_begin(struct larder *h, struct lease *lease, enum lease_kind kind, u
 	}
 	return -ENOMEM;
 }
-
-void segment_cover(struct larder *h, struct lease *lease, uint64_t bytes, uint64_t expiry)
-{
-	struct shm_table *t = &h->table[lease->seg];
-
-	/* relaxed: ordered before the walk by its barrier and scan of H0 */
-	store_relaxed_u32(&t->fill, lease->off + (uint32_t)bytes);
-	store_relaxed_u32(&t->items, lease->items + 1);
-	expiry = expiry == 0 ? UINT64_MAX : expiry;
-	if (expiry > lease->max_expiry) {
-		lease->max_expiry = expiry;
-		store_relaxed(&t->expiry, expiry);
-	}
-}

@@ -54,7 +54,20 @@ static inline void segment_end(struct larder *h)
  * Before the word of the item there is placed: a walk must find it. Until segment_commit() the same
  * bytes may be written again.
  */
-void segment_cover(struct larder *h, struct lease *lease, uint64_t bytes, uint64_t expiry);
+static inline void segment_cover(struct larder *h, struct lease *lease, uint64_t bytes,
+				 uint64_t expiry)
+{
+	struct shm_table *t = &h->table[lease->seg];
+
+	/* relaxed: ordered before the walk by its barrier and scan of H0 */
+	store_relaxed_u32(&t->fill, lease->off + (uint32_t)bytes);
+	store_relaxed_u32(&t->items, lease->items + 1);
+	expiry = expiry == 0 ? UINT64_MAX : expiry;
+	if (expiry > lease->max_expiry) {
+		lease->max_expiry = expiry;
+		store_relaxed(&t->expiry, expiry);
+	}
+}
 
 /* segment_empty - a segment in CLEANING(me) is about to be dropped: whoever leases it and is killed before its
  * first look leaves nothing that a walk would take for items */

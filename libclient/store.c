@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "extent.h"
+#include "write_simple.h"
 
 static uint64_t present_version(const struct hit *old)
 {
@@ -89,6 +90,8 @@ int store_key(struct larder *h, struct write *w)
 	w->depends = w->mode == LARDER_PUT_REPLACE || w->mode == LARDER_PUT_CAS;
 	stat_add(h, mode_counter(w->mode), 1);
 	add_own(&h->ns_count->sets, 1);
+	if (LIKELY(w->mode == LARDER_PUT_SET && write_simple(h, w)))
+		return 0;
 	r = store_run(h, w);
 	if (w->mode == LARDER_PUT_CAS && r == LARDER_EXISTS)
 		stat_add(h, STAT_cas_mismatch, 1);
@@ -113,33 +116,37 @@ static int store_call(struct larder *h, struct write *w, const void *key, size_t
 int larder_set(struct larder *h, const void *key, size_t klen, const void *val, size_t vlen,
 	       int64_t ttl_ms)
 {
-	struct write w = {.mode = LARDER_PUT_SET, .value = val, .vlen = vlen};
+	struct write w;
 
+	write_init(&w, LARDER_PUT_SET, val, vlen);
 	return store_call(h, &w, key, klen, ttl_ms);
 }
 
 int larder_add(struct larder *h, const void *key, size_t klen, const void *val, size_t vlen,
 	       int64_t ttl_ms)
 {
-	struct write w = {.mode = LARDER_PUT_ADD, .value = val, .vlen = vlen};
+	struct write w;
 
+	write_init(&w, LARDER_PUT_ADD, val, vlen);
 	return store_call(h, &w, key, klen, ttl_ms);
 }
 
 int larder_replace(struct larder *h, const void *key, size_t klen, const void *val, size_t vlen,
 		   int64_t ttl_ms)
 {
-	struct write w = {.mode = LARDER_PUT_REPLACE, .value = val, .vlen = vlen};
+	struct write w;
 
+	write_init(&w, LARDER_PUT_REPLACE, val, vlen);
 	return store_call(h, &w, key, klen, ttl_ms);
 }
 
 int larder_cas(struct larder *h, const void *key, size_t klen, const void *val, size_t vlen,
 	       int64_t ttl_ms, uint64_t version)
 {
-	struct write w = {
-		.mode = LARDER_PUT_CAS, .value = val, .vlen = vlen, .want_version = version};
+	struct write w;
 
+	write_init(&w, LARDER_PUT_CAS, val, vlen);
+	w.want_version = version;
 	return store_call(h, &w, key, klen, ttl_ms);
 }
 
@@ -154,12 +161,12 @@ static int64_t ttl_of_deadline(int64_t deadline_ms)
 int larder_put(struct larder *h, const void *key, size_t klen, const void *val, size_t vlen,
 	       struct larder_put_options *opt)
 {
-	struct write w = {.value = val, .vlen = vlen};
+	struct write w;
 	int r;
 
 	if (opt == NULL || opt->size != sizeof(*opt) || opt->mode > LARDER_PUT_CAS)
 		return -EINVAL;
-	w.mode = opt->mode;
+	write_init(&w, opt->mode, val, vlen);
 	w.uflags = opt->flags;
 	w.want_version = opt->version;
 	r = store_call(h, &w, key, klen,
@@ -186,11 +193,14 @@ static int touch_decide(struct larder *h, struct write *w, const struct hit *old
 
 int larder_touch(struct larder *h, const void *key, size_t klen, int64_t ttl_ms)
 {
-	struct write w = {.decide = touch_decide, .depends = true};
+	struct write w;
 	int r = store_enter(h, key, klen);
 
 	if (r != 0)
 		return r;
+	write_init(&w, LARDER_PUT_SET, NULL, 0);
+	w.decide = touch_decide;
+	w.depends = true;
 	key_init(h, &w.key, key, klen);
 	w.expiry = clock_expiry(h, ttl_ms);
 	stat_add(h, STAT_touch, 1);
