@@ -5,7 +5,8 @@
 #   make            build the library, the daemon, the tool and the harness into build/
 #   make demo       install what is missing, build, and show the cache surviving a kill -9
 #   make check      install what is missing, build, run all tests (under 3 minutes)
-#   make check-all  check, then the unit and process tests under ASan+UBSan and TSan, then lint
+#   make check-all  check, then the simulator and the stops at length, the unit and process tests under
+#                   ASan+UBSan and TSan, and lint
 #   make bench      run the bars of larder-bench (QUICK=1: 45 seconds)
 #   make lint       format, static analysis, -Werror builds, aarch64, house rules
 #   make fuzz       run each tests/fuzz/fuzz_*.c for FUZZ_SECONDS (60)
@@ -150,7 +151,7 @@ BINS := $(if $(wildcard daemon/main.c),$(OUT)/larderd) \
 
 # ---------------------------------------------------------------- build
 
-.PHONY: all tests check check-sim check-all demo bench lint fuzz fuzzers deps deps-lint \
+.PHONY: all tests check check-sim check-long check-all demo bench lint fuzz fuzzers deps deps-lint \
 	install uninstall dist clean help FORCE
 
 # What drives the simulator is in its tests, so nothing else can be linked with it.
@@ -163,7 +164,7 @@ endif
 tests: $(TESTS)
 
 # Both goals install first what the build needs. Order-only: nothing is rebuilt for it.
-ifneq ($(filter check check-all demo,$(MAKECMDGOALS)),)
+ifneq ($(filter check check-long check-all demo,$(MAKECMDGOALS)),)
 $(ALL_OBJ): | deps
 endif
 
@@ -253,7 +254,15 @@ endif
 check: deps all tests
 	@LARDER_BUILD='$(abspath $(OUT))' SIM_BUILD='$(abspath $(BUILD)/sim)' tests/run.sh
 
-check-all: check
+# What is sampled in check, at length: 10^8 shared accesses under the simulator, the mutants that it must
+# see, more instructions at which a process is stopped.
+check-long: check
+	@$(MAKE) --no-print-directory SIM=1 tests
+	@$(OUT)/sim/tests/sim/test_random --from 1000000 --accesses 100000000
+	@tests/sim/mutants.sh
+	@$(OUT)/tests/crash/stop_each --seed 2 --samples 300
+
+check-all: check-long
 	@CHECK=0 .ci/run
 
 demo: deps all

@@ -23,7 +23,7 @@
 #define CLIENT 1u
 #define PEER 2u
 #define DAEMON 0u
-#define SAMPLES 16u
+#define SAMPLES 10u
 #define PEER_SECONDS 20
 
 enum peer_call { P_GET, P_SET, P_ADD, P_INCR, P_DELETE, P_TOUCH, P_MSET, P_FLUSH, P_CLEAN, PEERS };
