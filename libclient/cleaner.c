@@ -273,6 +273,8 @@ static enum fate move(struct larder *h, const struct walked *x)
 			stat_add(h, STAT_moved_bytes, it.bytes);
 			segment_dead(h, x->hit.seg, x->hit.it.bytes);
 			fate = FATE_DONE;
+		} else if (handle_alive(h)) {
+			segment_uncover(h, &h->survivors);
 		}
 	}
 	segment_end(h);

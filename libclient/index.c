@@ -154,6 +154,7 @@ enum find index_find_read(struct larder *h, const struct key *k, struct hit *hit
 {
 	struct shm_bucket *home = index_hinted(h, k->hash);
 	struct shm_bucket *alt;
+	bool pending;
 	enum find r = scan_live(h, k, home, false, hit);
 
 	if (LIKELY(r != FIND_NONE))
@@ -165,15 +166,15 @@ enum find index_find_read(struct larder *h, const struct key *k, struct hit *hit
 	if (LIKELY(!overflow_any(home)))
 		return pending_seen(home, k, false) ? FIND_UNSETTLED : FIND_NONE;
 	alt = index_hinted(h, k->hash2);
+	/* Before the scan: a key that was displaced is PENDING there first and then committed. */
+	pending = pending_seen(alt, k, true);
 	r = scan_live(h, k, alt, true, hit);
 	if (r != FIND_NONE)
 		return r;
 	/* The home may have been split meanwhile; what moved is then in the child. */
 	if (UNLIKELY(!bucket_live(alt) || !bucket_live(home)))
 		return find_in_split(h, k, hit);
-	if (pending_seen(home, k, false) || pending_seen(alt, k, true))
-		return FIND_UNSETTLED;
-	return FIND_NONE;
+	return pending || pending_seen(home, k, false) ? FIND_UNSETTLED : FIND_NONE;
 }
 
 enum find index_find_write(struct larder *h, const struct key *k, struct hit *hit)

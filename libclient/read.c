@@ -138,7 +138,7 @@ static int read_rounds(struct larder *h, const struct key *k, struct read *r)
 		enum find f = index_find_read(h, k, &hit);
 		int result;
 
-		if (f == FIND_NONE || (f == FIND_UNSETTLED && round == READ_ROUNDS - 1))
+		if (f == FIND_NONE)
 			return LARDER_MISS;
 		if (UNLIKELY(f != FIND_HIT))
 			continue;

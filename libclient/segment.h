@@ -77,6 +77,18 @@ static inline void segment_empty(struct larder *h, uint32_t seg)
 	store_relaxed_u32(&h->table[seg].fill, 0);
 }
 
+/*
+ * segment_uncover - what was covered and not committed will be written again
+ * Before segment_end(): a process that is killed while it writes the next item over it leaves nothing
+ * half-written below fill.
+ */
+static inline void segment_uncover(struct larder *h, const struct lease *lease)
+{
+	/* relaxed: as in segment_cover() */
+	if (lease->seg != NO_SEGMENT)
+		store_relaxed_u32(&h->table[lease->seg].fill, lease->off);
+}
+
 /* segment_commit - the next @bytes are an item that the index named, if only for a moment */
 static inline void segment_commit(struct lease *lease, uint64_t bytes)
 {

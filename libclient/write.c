@@ -274,8 +274,11 @@ static int write_round(struct larder *h, struct write *w)
 		r = AGAIN;
 		break;
 	}
-	if (LIKELY(handle_alive(h)))
+	if (LIKELY(handle_alive(h))) {
+		if (r != 0)
+			segment_uncover(h, &h->lease);
 		segment_end(h);
+	}
 	return r;
 }
 

@@ -132,15 +132,17 @@ static inline bool write_simple(struct larder *h, struct write *w)
 	if (LIKELY(simple_begin(h, bytes) && simple_find(h, w->key.hash, &w->key, &old))) {
 		simple_build(h, w, meta, bytes);
 		w->version = lease_version(h, &h->lease, h->lease.off);
-		/* [P1] release, pairs with [A1] in index_examine(): the item's bytes before its word */
-		done = handle_alive(h) && cas(&old.bucket->word[old.i], old.word,
-					      lease_slot_word(h, &h->lease, w->key.tag, bytes));
+		/* No flush since the lease: looked at before the CAS, as write.c says at flushed_meanwhile().
+		 * [P1] release, pairs with [A1] in index_examine(): the item's bytes before its word */
+		done = handle_alive(h) && h->lease.epoch >= load_acquire(&h->hdr->flushed_at0) &&
+		       cas(&old.bucket->word[old.i], old.word,
+			   lease_slot_word(h, &h->lease, w->key.tag, bytes));
+		if (UNLIKELY(!done && handle_alive(h)))
+			segment_uncover(h, &h->lease);
 	}
 	if (LIKELY(done)) {
 		index_recent(h, old.bucket, old.i);
 		simple_account(h, w, bytes, &old);
-		/* A flush came in between: it is born flushed, so the general path stores it again. */
-		done = h->lease.epoch >= load_acquire(&h->hdr->flushed_at0);
 	}
 	if (LIKELY(handle_alive(h)))
 		segment_end(h);
