@@ -195,22 +195,23 @@ static inline void copy_inline(uint8_t *d, const uint8_t *s, size_t n)
 {
 	if (n > 256) {
 		memcpy(d, s, n);
-	} else if (n >= 16) {
-		size_t i = 0;
-
-		for (; i + 16 <= n; i += 16) {
-			memcpy(d + i, s + i, 16);
+	} else if (n >= 32) {
+		for (size_t i = 0; i < n - 32; i += 32) {
+			memcpy(d + i, s + i, 32);
 			/* keeps the loop from becoming a call of memcpy() */
 			fence_compiler();
 		}
-		memcpy(d + n - 16, s + n - 16, 16);
+		memcpy(d + (n - 32), s + (n - 32), 32);
+	} else if (n >= 16) {
+		memcpy(d, s, 16);
+		memcpy(d + (n - 16), s + (n - 16), 16);
 	} else if (n >= 8) {
 		uint64_t head, tail;
 
 		memcpy(&head, s, 8);
-		memcpy(&tail, s + n - 8, 8);
+		memcpy(&tail, s + (n - 8), 8);
 		memcpy(d, &head, 8);
-		memcpy(d + n - 8, &tail, 8);
+		memcpy(d + (n - 8), &tail, 8);
 	} else {
 		for (size_t i = 0; i < n; i++) {
 			d[i] = s[i];
@@ -245,6 +246,8 @@ static inline bool shared_equal(const void *shared, const void *own, size_t n)
 	const uint8_t *s = shared, *o = own;
 
 	sim_point((uintptr_t)shared);
+	if (LIKELY(n - 8 <= 8))
+		return equal8(s, o) & equal8(s + n - 8, o + n - 8);
 	if (n < 8 || n > 64)
 		return memcmp(s, o, n) == 0;
 	for (size_t i = 0; i + 8 < n; i += 8)

@@ -15,15 +15,18 @@
 
 #define GROUP 16u
 
-typedef void batch_one(struct larder *h, struct larder_op *op, const struct key *k);
+typedef void batch_one(struct larder *h, struct larder_op *op, uint64_t hash);
 
-static void prefetch_bucket(const struct larder *h, struct larder_op *op, struct key *k)
+static uint64_t prefetch_bucket(const struct larder *h, struct larder_op *op)
 {
+	uint64_t hash;
+
 	op->result = key_check(op->key, op->klen);
-	if (op->result != 0)
-		return;
-	key_init(h, k, op->key, op->klen);
-	__builtin_prefetch(index_hinted(h, k->hash));
+	if (UNLIKELY(op->result != 0))
+		return 0;
+	hash = hash_key(h->seed, op->key, op->klen);
+	__builtin_prefetch(index_hinted(h, hash));
+	return hash;
 }
 
 static void prefetch_lines(const uint8_t *p, uint64_t word)
@@ -35,44 +38,64 @@ static void prefetch_lines(const uint8_t *p, uint64_t word)
 }
 
 /* Return: false if the bucket has no entry for the key. */
-static bool prefetch_item(const struct larder *h, const struct key *k, bool alt)
+static bool prefetch_item(const struct larder *h, const struct shm_bucket *b, uint64_t pattern)
 {
-	const struct shm_bucket *b = index_hinted(h, alt ? k->hash2 : k->hash);
-	unsigned m = bucket_match(b, key_pattern(k, alt));
-	uint32_t seg, off;
-	uint64_t word;
+	unsigned m = bucket_match(b, pattern);
+	uint64_t word, at;
 
-	if (m == 0)
+	if (UNLIKELY(m == 0))
 		return false;
 	word = load_relaxed(&b->word[__builtin_ctz(m)]);
-	if (!word_place(h, word, &seg, &off))
+	if (UNLIKELY(slot_place(word) >= h->n_places))
 		return true;
-	prefetch_lines(seg_base(h, seg) + off, word);
-	__builtin_prefetch(&h->segs[seg]);
+	at = slot_place(word) << h->unit_shift;
+	prefetch_lines(h->data + at, word);
+	__builtin_prefetch(&h->segs[at >> h->seg_shift]);
 	return true;
+}
+
+static uint64_t pattern_of(const struct larder *h, uint64_t hash, bool alt)
+{
+	return key_pattern(&(struct key){.tag = hash_tag_of(hash, h->bucket_bits)}, alt);
+}
+
+static uint64_t second_hash(const struct larder *h, uint64_t hash)
+{
+	return hash ^ hash_spread(hash_tag_of(hash, h->bucket_bits), h->bucket_mask0);
+}
+
+/* The home has no entry for these keys; if it says so, the second bucket has. */
+static void prefetch_second(const struct larder *h, const uint64_t *hash, const uint8_t *which,
+			    unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		__builtin_prefetch(index_hinted(h, second_hash(h, hash[which[i]])));
+	for (unsigned i = 0; i < n; i++)
+		prefetch_item(h, index_hinted(h, second_hash(h, hash[which[i]])),
+			      pattern_of(h, hash[which[i]], true));
 }
 
 static void run_group(struct larder *h, struct larder_op *ops, size_t n, batch_one *one)
 {
-	struct key keys[GROUP];
+	uint64_t hash[GROUP];
 	uint8_t second[GROUP];
 	unsigned n_second = 0;
 
 	for (size_t i = 0; i < n; i++)
-		prefetch_bucket(h, &ops[i], &keys[i]);
+		hash[i] = prefetch_bucket(h, &ops[i]);
 	for (size_t i = 0; i < n; i++) {
-		if (UNLIKELY(ops[i].result != 0) || prefetch_item(h, &keys[i], false))
+		const struct shm_bucket *b = index_hinted(h, hash[i]);
+
+		if (UNLIKELY(ops[i].result != 0) ||
+		    LIKELY(prefetch_item(h, b, pattern_of(h, hash[i], false))))
 			continue;
-		if (overflow_any(index_hinted(h, keys[i].hash))) {
-			__builtin_prefetch(index_hinted(h, keys[i].hash2));
+		if (overflow_any(b))
 			second[n_second++] = (uint8_t)i;
-		}
 	}
-	for (unsigned j = 0; j < n_second; j++)
-		prefetch_item(h, &keys[second[j]], true);
+	prefetch_second(h, hash, second, n_second);
 	for (size_t i = 0; i < n; i++)
 		if (LIKELY(ops[i].result == 0))
-			one(h, &ops[i], &keys[i]);
+			one(h, &ops[i], hash[i]);
 }
 
 static int summary(const struct larder_op *ops, size_t n)
@@ -117,11 +140,13 @@ static int run_batch(struct larder *h, struct larder_op *ops, size_t n, batch_on
 	return summary(ops, n);
 }
 
-static void get_general(struct larder *h, struct larder_op *op, const struct key *k)
+static void get_general(struct larder *h, struct larder_op *op, uint64_t hash)
 {
 	struct read r = {.buf = op->buf, .room = op->len};
+	struct key k;
 
-	op->result = read_key(h, k, &r);
+	key_from_hash(h, &k, op->key, op->klen, hash);
+	op->result = read_key(h, &k, &r);
 	if (op->result == LARDER_OK && r.len > r.room)
 		op->result = LARDER_TRUNC;
 	op->len = r.len;
@@ -129,23 +154,23 @@ static void get_general(struct larder *h, struct larder_op *op, const struct key
 	op->flags = r.flags;
 }
 
-static void one_get(struct larder *h, struct larder_op *op, const struct key *k)
+static void one_get(struct larder *h, struct larder_op *op, uint64_t hash)
 {
 	struct read_found found;
 
-	if (op->buf == NULL && op->len != 0) {
+	if (UNLIKELY(op->buf == NULL && op->len != 0)) {
 		op->result = -EINVAL;
-	} else if (LIKELY(k->ns == 0 &&
-			  read_simple(h, k->hash, k->data, k->len, op->buf, op->len, &found))) {
+	} else if (LIKELY(h->ns == 0 &&
+			  read_simple(h, hash, op->key, op->klen, op->buf, op->len, &found))) {
 		op->len = found.len;
 		op->version = found.version;
 		op->flags = found.flags;
 	} else {
-		get_general(h, op, k);
+		get_general(h, op, hash);
 	}
 }
 
-static void one_set(struct larder *h, struct larder_op *op, const struct key *k)
+static void one_set(struct larder *h, struct larder_op *op, uint64_t hash)
 {
 	struct write w;
 
@@ -154,7 +179,7 @@ static void one_set(struct larder *h, struct larder_op *op, const struct key *k)
 		return;
 	}
 	write_init(&w, LARDER_PUT_SET, op->buf, op->len);
-	w.key = *k;
+	key_from_hash(h, &w.key, op->key, op->klen, hash);
 	w.uflags = op->flags;
 	w.expiry = clock_expiry(h, op->ttl_ms);
 	op->result = store_key(h, &w);
@@ -163,14 +188,20 @@ static void one_set(struct larder *h, struct larder_op *op, const struct key *k)
 		stat_add(h, STAT_failed, 1);
 }
 
-static void one_delete(struct larder *h, struct larder_op *op, const struct key *k)
+static void one_delete(struct larder *h, struct larder_op *op, uint64_t hash)
 {
-	op->result = store_delete(h, k, 0);
+	struct key k;
+
+	key_from_hash(h, &k, op->key, op->klen, hash);
+	op->result = store_delete(h, &k, 0);
 }
 
-static void one_exists(struct larder *h, struct larder_op *op, const struct key *k)
+static void one_exists(struct larder *h, struct larder_op *op, uint64_t hash)
 {
-	op->result = read_exists(h, k);
+	struct key k;
+
+	key_from_hash(h, &k, op->key, op->klen, hash);
+	op->result = read_exists(h, &k);
 }
 
 int larder_mget(struct larder *h, struct larder_op *ops, size_t n)

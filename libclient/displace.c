@@ -205,11 +205,11 @@ unsigned displace_move(struct larder *h, const struct survey *s, uint64_t pendin
 	return NOWHERE;
 }
 
-bool displace_split(struct larder *h, const struct survey *s)
+bool displace_split(struct larder *h, const struct survey *s, bool deep)
 {
 	for (unsigned pos = 0; pos < BOTH; pos++)
 		if (!slot_alt(survey_word(s, pos)) &&
-		    split_on_demand(h, other_hash(h, s, pos, survey_word(s, pos))))
+		    split_on_demand(h, other_hash(h, s, pos, survey_word(s, pos)), deep))
 			return true;
 	return false;
 }

@@ -8,8 +8,8 @@
 #include "survey.h"
 
 /* displace_split - split some other bucket of an entry of these two, so that it can move there
- * Return: one was split: look again. */
-bool displace_split(struct larder *h, const struct survey *s);
+ * Return: one was split: look again. @deep: see split_on_demand(). */
+bool displace_split(struct larder *h, const struct survey *s, bool deep);
 
 /*
  * displace_move - put a PENDING word where another key's word was, which moves to its other bucket

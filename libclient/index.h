@@ -53,14 +53,20 @@ struct hit {
 /* FIND_UNSETTLED: absent, but an unfinished word of its tag is there; readers look again. */
 enum find { FIND_HIT, FIND_NONE, FIND_RETRY, FIND_UNSETTLED };
 
-static inline void key_init(const struct larder *h, struct key *k, const void *data, size_t len)
+static inline void key_from_hash(const struct larder *h, struct key *k, const void *data,
+				 size_t len, uint64_t hash)
 {
 	k->data = data;
 	k->len = (uint32_t)len;
 	k->ns = h->ns;
-	k->hash = hash_key(h->seed, data, len);
-	k->tag = hash_tag(k->hash, h->bucket_mask0);
-	k->hash2 = k->hash ^ hash_spread(k->tag, h->bucket_mask0);
+	k->hash = hash;
+	k->tag = hash_tag_of(hash, h->bucket_bits);
+	k->hash2 = hash ^ hash_spread(k->tag, h->bucket_mask0);
+}
+
+static inline void key_init(const struct larder *h, struct key *k, const void *data, size_t len)
+{
+	key_from_hash(h, k, data, len, hash_key(h->seed, data, len));
 }
 
 static inline uint64_t key_pattern(const struct key *k, bool alt)
@@ -208,7 +214,7 @@ static inline void index_recent(const struct larder *h, struct shm_bucket *b, un
 	/* relaxed: hints; one byte, so that a late store of a stopped process is harmless */
 	uint8_t tick = (uint8_t)load_relaxed_u32(&h->hdr->tick);
 
-	if (UNLIKELY(load_relaxed_u8(&b->recency[i]) != tick))
+	if (UNLIKELY(load_relaxed_u8(&b->recency[i]) != tick && !h->rdonly))
 		store_relaxed_u8(&b->recency[i], tick);
 }
 
@@ -240,9 +246,11 @@ void split_bucket(struct larder *h, unsigned level, uint64_t number);
 
 /*
  * split_on_demand - split the live bucket of a hash if its children are committed
+ * @deep: also one whose level the daemon is making: a split there holds the memory of one more level.
+ *	Two levels ahead of the hint, or before it has moved, the daemon is behind, and any may be split.
  * Return: it was split.
  */
-bool split_on_demand(struct larder *h, uint64_t hash);
+bool split_on_demand(struct larder *h, uint64_t hash, bool deep);
 
 /* split_view - the words that count for a hash while its bucket may be in a split; stores nothing.
  * Words of the other child are among them (no key matches them here). Return: false: damage. */

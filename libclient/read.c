@@ -114,7 +114,7 @@ static int read_round(struct larder *h, struct hit *hit, struct read *r)
 		read_describe(h, hit, r->meta);
 	if (UNLIKELY(!hit_intact(h, hit)))
 		return -EAGAIN;
-	if (LIKELY(hit->bucket != NULL && !h->rdonly))
+	if (LIKELY(hit->bucket != NULL))
 		index_recent(h, hit->bucket, hit->i);
 	r->version = hit->it.version;
 	r->flags = hit->it.uflags;

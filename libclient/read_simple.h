@@ -63,7 +63,7 @@ static inline __attribute__((always_inline)) bool read_simple(struct larder *h, 
 	p = h->data + at;
 	header = load_relaxed((const shm_u64 *)(const void *)p);
 	vlen = header & 0xffff;
-	if (UNLIKELY(((slot_gen(word) ^ seg_word) & SLOT_GEN_MASK) != 0 || seg_body(seg_word) ||
+	if (UNLIKELY(((slot_gen(word) ^ seg_word) & SLOT_GEN_MASK) != 0 ||
 		     (header & NOT_SIMPLE) != 0 || (header >> 16 & 0xff) != klen || vlen > room ||
 		     load_relaxed(&segment->epoch) < load_acquire(&h->hdr->flushed_at0)))
 		return false;
@@ -83,8 +83,7 @@ static inline __attribute__((always_inline)) bool read_simple(struct larder *h, 
 	fence_acquire();
 	if (UNLIKELY(seg_gen(load_acquire(&segment->word) ^ seg_word) != 0))
 		return false;
-	if (LIKELY(!h->rdonly))
-		index_recent(h, b, i);
+	index_recent(h, b, i);
 	add_own(&h->ns_count->hits, 1);
 	found->len = vlen;
 	found->version = version_make(seg_gen(seg_word), slot_place(word));

@@ -125,15 +125,16 @@ void split_bucket(struct larder *h, unsigned level, uint64_t number)
 		hazard_clear(&h->slot->splitting);
 }
 
-bool split_on_demand(struct larder *h, uint64_t hash)
+bool split_on_demand(struct larder *h, uint64_t hash, bool deep)
 {
+	uint64_t hint = load_relaxed(&h->hdr->index); /* 0: the daemon has not begun */
 	unsigned level = index_hinted_level(h, hash);
 	uint64_t number;
 	bool may;
 
 	while (level + 1 < h->n_levels && !bucket_live(index_at(h, level, hash)))
 		level++;
-	if (level + 1 >= h->n_levels)
+	if (level + 1 >= h->n_levels || (hint != 0 && level == (hint >> 56) + 1 && !deep))
 		return false;
 	number = hash & index_mask(h, level);
 	/* Announced first: the daemon lowers the count, looks for announcements, and only then takes

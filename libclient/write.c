@@ -173,17 +173,24 @@ static int replace(struct larder *h, struct write *w, struct hit *hit)
 
 /* ------------------------------------------------------------------ the key is not there */
 
+static bool split_either(struct larder *h, const struct write *w, bool deep)
+{
+	return split_on_demand(h, w->key.hash, deep) || split_on_demand(h, w->key.hash2, deep);
+}
+
 /* Both buckets are full. A few cheap moves first, so that an index with room elsewhere does not grow;
- * where they fail it is nearly full, and splitting is cheaper than looking further. */
+ * where they fail it is nearly full, and splitting is cheaper than looking further. Deep splits come
+ * last. */
 static unsigned make_room(struct larder *h, const struct write *w, const struct survey *s,
 			  uint64_t pending)
 {
 	unsigned pos = displace_move(h, s, pending, CHEAP_MOVES);
 
-	if (pos != NOWHERE || split_on_demand(h, w->key.hash) || split_on_demand(h, w->key.hash2))
+	if (pos != NOWHERE || split_either(h, w, false))
 		return pos;
 	pos = displace_move(h, s, pending, BOTH);
-	if (pos != NOWHERE || displace_split(h, s))
+	if (pos != NOWHERE || displace_split(h, s, false) || split_either(h, w, true) ||
+	    displace_split(h, s, true))
 		return pos;
 	return displace_evict(h, s, pending);
 }
