@@ -153,7 +153,7 @@ int local_grow(struct local *l)
 {
 	int r = 1;
 
-	for (int i = 0; r == 1 && i < GROW_MAX; i++)
+	for (int i = 0; r > 0 && i < GROW_MAX; i++)
 		r = growth_run(l->daemon, &l->ops);
 	return r;
 }

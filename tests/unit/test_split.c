@@ -206,16 +206,16 @@ static void test_on_demand(void **state)
 	(void)state;
 	local_key_at(h, 9, &from, text, &k);
 	for (unsigned level = 1; level < h->n_levels; level++) {
-		assert_true(split_on_demand(h, k.hash));
+		assert_true(split_on_demand(h, k.hash, true));
 		assert_ptr_equal(index_locate(h, k.hash), index_at(h, level, k.hash));
 	}
-	assert_false(split_on_demand(h, k.hash)); /* the last level */
+	assert_false(split_on_demand(h, k.hash, true)); /* the last level */
 	local_key_at(h, 10, &from, text, &k);
 	store_release(&h->hdr->commit[0], 10);
-	assert_false(split_on_demand(h, k.hash)); /* no memory for its children */
+	assert_false(split_on_demand(h, k.hash, true)); /* no memory for its children */
 	assert_ptr_equal(index_locate(h, k.hash), index_at(h, 0, k.hash));
 	store_release(&h->hdr->commit[0], 11);
-	assert_true(split_on_demand(h, k.hash));
+	assert_true(split_on_demand(h, k.hash, true));
 	assert_all_there(KEYS);
 	assert_true(local_sound(&local));
 }
