@@ -236,9 +236,9 @@ static bool step(struct key *k, const struct config *c)
 	for (unsigned p = 0; p < PENDING; p++) {
 		if (!k->pending[p].used || c->done >> p & 1)
 			continue;
-		for (int declined = 0; declined <= compares(k, p); declined++) {
+		for (unsigned declined = 0; declined < (compares(k, p) ? 2u : 1u); declined++) {
 			e = *c;
-			apply(k, &e, p, declined);
+			apply(k, &e, p, declined != 0);
 			if (!insert(k, k->config, &k->n, &e))
 				return false;
 		}

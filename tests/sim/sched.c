@@ -8,6 +8,11 @@
  *		last. The first finds races between neighbours, the second ones that need a long sleep at
  *		one exact place.
  */
+/* This file is the simulator, also for an analyzer that looks at it alone. */
+#ifndef LARDER_SIM
+#define LARDER_SIM
+#endif
+
 #include "sched.h"
 
 #include <stdarg.h>
