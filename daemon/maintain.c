@@ -34,6 +34,7 @@
 
 #define BEAT_MS 250u
 #define SLICE_US 1000u
+#define START_US 20000u
 #define VICTIMS 4u
 #define SCAN_SEGS_PER_MS 16384u /* counting 1 M segments takes milliseconds: larger ticks there */
 #define GROWTH_RETRY_MS 1000u
@@ -106,13 +107,14 @@ static int punch(void *ctx, uint64_t off, uint64_t len)
 	return region_punch(&d->cache->region, off, len);
 }
 
-/* Return: is there more to do now? */
-static bool grow(struct daemon *d)
+/* Return: is there more to do now? *released: segments came back. */
+static bool grow(struct daemon *d, bool *released)
 {
 	struct maintain *m = &d->maintain;
 	struct growth_ops ops = {.commit = commit, .punch = punch, .ctx = d};
 	int r;
 
+	*released = false;
 	if (ctlpage_now_ms() < m->growth_at_ms)
 		return false;
 	r = growth_run(d->h, &ops);
@@ -126,18 +128,31 @@ static bool grow(struct daemon *d)
 	}
 	m->growth_at_ms = 0;
 	m->committed_moved |= r > 0;
+	*released = r == GROWTH_RELEASED;
 	return r > 0;
+}
+
+/* A region that is new has all that its index may need before the first client can stop us. */
+static void grow_at_start(struct daemon *d)
+{
+	uint64_t until_us = now_us() + START_US;
+	bool released;
+
+	while (grow(d, &released) && now_us() < until_us)
+		;
 }
 
 static bool work(void *ctx)
 {
 	struct daemon *d = ctx;
 	struct maintain *m = &d->maintain;
+	bool released = false;
 
-	if (m->look)
-		m->look = clean(d, now_us() + SLICE_US);
+	/* Memory that the index gives back comes before memory that items are driven from. */
 	if (m->grow)
-		m->grow = grow(d);
+		m->grow = grow(d, &released);
+	if (m->look && !released)
+		m->look = clean(d, now_us() + SLICE_US);
 	return m->look || m->grow;
 }
 
@@ -291,6 +306,7 @@ int maintain_init(struct maintain *m, struct daemon *d)
 	m->tick_ms = m->tick_min_ms;
 	m->look = true;
 	m->committed_moved = true;
+	grow_at_start(d);
 	d->loop.work = work;
 	d->loop.work_ctx = d;
 	collapse_begin(d);
