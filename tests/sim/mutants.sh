@@ -72,8 +72,8 @@ mutant h0 libclient/cleaner.c 's/hazard_bit\(s->set\.own, p->seg\)/false/'
 mutant limbo libclient/cleaner.c 's/!hazard_bit\(s->set\.any, p->seg\) &&//'
 # Two inserters of one key do not see each other.
 mutant survey libclient/write.c 's/survey_key\(h, &w->key, s, pos, false\) != SURVEY_NONE/false/'
-# Of two unfinished inserts none gives way.
-mutant withdraw libclient/survey.c 's/self != NOWHERE && pos < self/false/'
+# Unfinished inserts take no notice of each other.
+mutant pending libclient/survey.c 's/(: )(meet_pending\(h, s, pos, self, word\))/$1(self != NOWHERE ? SURVEY_NONE : $2)/'
 # A word of an earlier incarnation counts.
 mutant stale libclient/index.h 's/return slot_gen\(word\) == [^;]*;/(void)seg_word;return slot_gen(word) <= SLOT_GEN_MASK;/'
 # Bytes are believed without a second look.
