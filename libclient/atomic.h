@@ -247,13 +247,13 @@ static inline bool shared_equal(const void *shared, const void *own, size_t n)
 
 	sim_point((uintptr_t)shared);
 	if (LIKELY(n - 8 <= 8))
-		return equal8(s, o) & equal8(s + n - 8, o + n - 8);
+		return (int)equal8(s, o) & (int)equal8(s + (n - 8), o + (n - 8));
 	if (n < 8 || n > 64)
 		return memcmp(s, o, n) == 0;
 	for (size_t i = 0; i + 8 < n; i += 8)
 		if (!equal8(s + i, o + i))
 			return false;
-	return equal8(s + n - 8, o + n - 8);
+	return equal8(s + (n - 8), o + (n - 8));
 }
 #endif
 

@@ -58,7 +58,7 @@ bool clock_passed(struct larder *h, uint64_t deadline_ms)
 	now = coarse + h->clock.boot_offset_ms + test_shift(h);
 	if (deadline_ms <= now)
 		return true;
-	if (LIKELY(deadline_ms > now + 2 * CLOCK_TICK_MS))
+	if (LIKELY(deadline_ms > now + 2ULL * CLOCK_TICK_MS))
 		return false;
 	return deadline_ms <= clock_now_ms(h);
 }
@@ -83,6 +83,7 @@ int larder_advance_clock(struct larder *h, uint64_t ms)
 	else if (h->rdonly)
 		r = -EROFS;
 	else
+		/* [T1] a count by itself: nothing is stored before it that a reader of it relies on */
 		fetch_add(&h->hdr->clock_shift, ms);
 	handle_leave(h);
 	return r;

@@ -86,6 +86,7 @@ static bool announce_move(struct larder *h, struct mover *m)
 
 	if (alt && !overflow_up(m->at.bucket[0]))
 		return false;
+	/* [I1] release, pairs with [I2] in survey_entry(): placed before X's old word goes */
 	if (cas(&b->word[m->to % SHM_WORDS], SLOT_EMPTY_WORD, m->pending))
 		return true;
 	if (alt)

@@ -57,6 +57,7 @@ static void drop_body(struct larder *h, uint64_t extent)
 		return; /* somebody else has it */
 	w = seg_make(SEG_CLEANING, true, h->me, seg_gen(w));
 	segment_empty(h, seg);
+	/* [S1] release, pairs with [S2] in hit_intact(): the generation moves before the next lease */
 	cas(&h->segs[seg].word, w, seg_make(SEG_LIMBO, false, 0, seg_gen(w) + 1));
 }
 

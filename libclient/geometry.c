@@ -7,6 +7,9 @@
  * extent's 20-bit segment number would not reach. Index level 0 is 1/64 of the memory, rounded up to
  * a power of two; three doublings follow as items come. The unit of a place grows with the data
  * area, because a place has 34 bits: 8 bytes up to 128 GiB.
+ *
+ * CONCURRENCY	label  store                    load                          orders
+ *		M1/M2  magic in region_format   region_header_check           whole region -> magic
  */
 #include "geometry.h"
 

@@ -48,6 +48,8 @@ bool hazard_barrier(struct larder *h)
 	stat_add(h, STAT_membarriers, 1);
 	if (!h->full_fence && syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) == 0)
 		return true;
+	/* [H4] full fence, pairs with [H3] in hazard_set(): the segment words that were changed before,
+	 * against the announcements that are read after it */
 	fence_full();
 	return all_fence_mode(h);
 }

@@ -9,6 +9,10 @@
  * announcement costs a plain store (0.2 ns); where a process may not call it, a full fence (5 ns)
  * follows each announcement of that process (slot.mode 1), and a reclaimer that may not call it frees
  * nothing unless all attached processes are in that mode.
+ *
+ * CONCURRENCY	label  store                    load                          orders
+ *		H1/H2  hazard_clear             hazard_scan                   stores under a hazard -> reuse
+ *		H3/H4  fence after hazard_set   fence in hazard_barrier       announcement or check, see above
  */
 #ifndef LARDER_HAZARD_H
 #define LARDER_HAZARD_H
@@ -20,6 +24,7 @@ static inline void hazard_set(const struct larder *h, shm_u64 *word, uint64_t va
 	/* relaxed: ordered against the check below by the fence, or by the reclaimer's membarrier */
 	store_relaxed(word, value);
 	if (UNLIKELY(h->full_fence))
+		/* [H3] full fence, pairs with [H4] in hazard_barrier(): announce, then check */
 		fence_full();
 	else
 		fence_compiler();

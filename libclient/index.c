@@ -10,6 +10,9 @@
  *		P1/A1  publishing CAS (write.c)       word in index_examine       item bytes -> word
  *		S1/S2  LIMBO CAS, lease (segment.c)   generation in hit_intact    generation -> new bytes
  *		O1/O2  overflow_up                    overflow_any after home     count -> alt word
+ *		O3/O2  pass_overflow, fill_children   overflow_any after home     child's count -> its words
+ *		O4/O2  overflow_down                  overflow_any after home     alt word gone -> count
+ *		U4/I2  index_unlink                   words in survey_entry       use of the item -> EMPTY
  * FAILURE	A reader that is killed leaves nothing. A remover that is killed between its CAS and
  *		overflow_down leaves the count one too high (R5): an extra line on a miss.
  */
@@ -161,7 +164,7 @@ enum find index_find_read(struct larder *h, const struct key *k, struct hit *hit
 		return r;
 	if (UNLIKELY(!bucket_live(home)))
 		return find_in_split(h, k, hit);
-	/* [O2] acquire, pairs with [O1] in overflow_up(): loaded after the home scan, so a word that
+	/* [O2] acquire, pairs with [O1] in overflow_up(), [O3] and [O4]: loaded after the home scan, so a word that
 	 * was in the second bucket then is counted now */
 	if (LIKELY(!overflow_any(home)))
 		return pending_seen(home, k, false) ? FIND_UNSETTLED : FIND_NONE;
@@ -244,6 +247,8 @@ static void pass_overflow(struct larder *h, unsigned level, uint64_t hash, uint8
 {
 	uint64_t number = hash & index_mask(h, level);
 
+	/* [O3] release, pairs with [O2] in index_find_read(): the count is in the child before the alt
+	 * words that it speaks of leave the parent */
 	cas_u8(&h->level[level + 1][number].overflow, 0, v & OVERFLOW_VALUE);
 	cas_u8(&h->level[level + 1][number + index_mask(h, level) + 1].overflow, 0,
 	       v & OVERFLOW_VALUE);
@@ -256,6 +261,7 @@ static bool lower_overflow(struct shm_bucket *b, uint8_t *v)
 		*v = load_acquire_u8(&b->overflow);
 		if (*v & OVERFLOW_FROZEN)
 			return false;
+		/* [O4] release, pairs with [O2] in index_find_read(): the alt word is gone before */
 		if (*v <= OVERFLOW_NONE || *v == OVERFLOW_SATURATED ||
 		    cas_u8(&b->overflow, *v, *v - 1))
 			return true;
@@ -286,6 +292,7 @@ void overflow_down(struct larder *h, uint64_t word, uint64_t low)
 
 bool index_unlink(struct larder *h, struct shm_bucket *b, unsigned i, uint64_t word, uint64_t low)
 {
+	/* [U4] release, pairs with [I2] in survey_entry(): what was read of the item, before its end */
 	if (!cas(&b->word[i], word, SLOT_EMPTY_WORD))
 		return false;
 	if (slot_alt(word))

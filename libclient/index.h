@@ -146,6 +146,7 @@ static inline bool bucket_live(const struct shm_bucket *b)
 {
 	uint64_t w;
 
+	/* [F2] acquire fence, pairs with [F1] in freeze_word(): the words of the scan before word 0 */
 	fence_acquire();
 	w = load_acquire(&b->word[0]);
 	return !slot_frozen(w) && slot_kind(w) != SLOT_VIRGIN;

@@ -10,6 +10,9 @@
  *		The table and the names are sparse; a creator allocates their pages before it stores, so a
  *		full machine is -ENOMEM and not a signal.
  * INVARIANTS	I15, I16.
+ * CONCURRENCY	label  store                    load                          orders
+ *		N1/N2  length in settle_name    length in settle_name         name -> its length
+ *		N3/N4  word in find_or_create   word in find_or_create        pages -> word
  */
 #include "ns.h"
 
@@ -56,6 +59,7 @@ static int find_or_create(struct larder *h, const char *name, size_t len, uint16
 	hash = hash != 0 ? hash : 1;
 	for (uint32_t n = 1; n < SHM_NAMESPACES; n++, id = id + 1 < SHM_NAMESPACES ? id + 1 : 1) {
 		struct shm_ns *e = ns_entry(h, id);
+		/* [N4] acquire, pairs with [N3] */
 		uint64_t w = load_acquire(&e->word);
 
 		if (w == 0) {
@@ -64,6 +68,7 @@ static int find_or_create(struct larder *h, const char *name, size_t len, uint16
 			if (commit_page(h, e, sizeof(*e)) != 0 ||
 			    commit_page(h, ns_name(h, id), sizeof(struct shm_ns_name)) != 0)
 				return -ENOMEM;
+			/* [N3] release, pairs with [N4]: the pages are there before the word */
 			w = cas(&e->word, 0, hash) ? hash : load_acquire(&e->word);
 		}
 		if (w == hash && settle_name(h, id, name, len)) {
@@ -122,6 +127,7 @@ static int flush(struct larder *h, bool all)
 		handle_leave(h);
 		return -EROFS;
 	}
+	/* [N5] a number for this flush; what it ends, raise_to() says with the order of its CAS */
 	v = fetch_add(&h->hdr->flush_seq, 1) + 1;
 	if (all)
 		raise_to(&h->hdr->flushed_all, v);

@@ -80,7 +80,8 @@ static bool visit_entry(struct larder *h, struct scan *s, unsigned level, uint64
 	return false;
 }
 
-static void visit(struct larder *h, struct scan *s, unsigned level, uint64_t number)
+/* Return: the children of this bucket must be visited. */
+static bool visit_bucket(struct larder *h, struct scan *s, unsigned level, uint64_t number)
 {
 	uint64_t split = load_acquire(&h->hdr->index);
 	/* Punched, or complete: only the children count. */
@@ -90,10 +91,29 @@ static void visit(struct larder *h, struct scan *s, unsigned level, uint64_t num
 	if (!children)
 		for (unsigned i = 0; i < SHM_WORDS; i++)
 			children |= visit_entry(h, s, level, number, i);
-	if (!children || level + 1 >= h->n_levels)
-		return;
-	visit(h, s, level + 1, number);
-	visit(h, s, level + 1, number + index_mask(h, level) + 1);
+	return children && level + 1 < h->n_levels;
+}
+
+/* A bucket of level 0 and all that grew out of it, parents before children. */
+static void visit(struct larder *h, struct scan *s, uint64_t number)
+{
+	struct {
+		unsigned level;
+		uint64_t number;
+	} todo[SHM_LEVELS] = {{0, number}};
+
+	/* Each level adds at most one to what is to do. */
+	for (unsigned n = 1; n > 0;) {
+		unsigned level = todo[--n].level;
+
+		number = todo[n].number;
+		if (!visit_bucket(h, s, level, number))
+			continue;
+		todo[n].level = todo[n + 1].level = level + 1;
+		todo[n + 1].number = number;
+		todo[n].number = number + index_mask(h, level) + 1;
+		n += 2;
+	}
 }
 
 int larder_scan(struct larder *h, uint64_t *cursor, uint32_t steps, larder_scan_fn *fn, void *ctx)
@@ -118,7 +138,7 @@ int larder_scan(struct larder *h, uint64_t *cursor, uint32_t steps, larder_scan_
 	stat_add(h, STAT_scan, 1);
 	for (; steps > 0 && !s.stopped; steps--) {
 		s.alt = *cursor > h->bucket_mask0;
-		visit(h, &s, 0, *cursor & h->bucket_mask0);
+		visit(h, &s, *cursor & h->bucket_mask0);
 		*cursor = *cursor < 2 * h->bucket_mask0 + 1 ? *cursor + 1 : 0;
 		if (*cursor == 0)
 			break;

@@ -11,6 +11,7 @@
  *		one's. fill covers an item before its word is placed.
  * CONCURRENCY	label  store                    load                          orders
  *		S1/S2  LIMBO CAS, lease CAS     generation in hit_intact      generation -> new bytes
+ *		S1/S3  FREE, LIMBO CAS          lease CAS, OFFLINE CAS        last use of the memory -> next
  *		H1/H2  hazard_clear             hazard_scan                   stores under a hazard -> reuse
  * FAILURE	R1, R2, R6: a killed lessee's segment is sealed by the daemon (its pidfd) or by any cleaner;
  *		what it published stays.
@@ -60,6 +61,7 @@ int segment_offline(struct larder *h, uint32_t *segp)
 		if (seg == NO_SEGMENT)
 			return LARDER_MISS;
 		*segp = seg;
+		/* [S3] acquire, pairs with [S1]: what is done to its memory comes after */
 		if (cas(&h->segs[seg].word, w, seg_make(SEG_OFFLINE, false, 0, seg_gen(w))))
 			return 0;
 	}
@@ -74,7 +76,8 @@ int segment_online(struct larder *h, uint32_t *segp)
 	if (seg == NO_SEGMENT)
 		return LARDER_MISS;
 	*segp = seg;
-	/* The generation moves on: a reader of the punched bytes must not take zeros for an item. */
+	/* [S1] release, pairs with [S2] in hit_intact() and [S3]. The generation moves on: a reader of
+	 * the punched bytes must not take zeros for an item. */
 	return cas(&h->segs[seg].word, w, seg_make(SEG_FREE, false, 0, seg_gen(w) + 1))
 		       ? 0
 		       : LARDER_MISS;
@@ -92,6 +95,7 @@ static uint64_t next_seq(struct larder *h, const struct lease *lease)
 {
 	if (lease == &h->survivors)
 		return load_relaxed(&h->hdr->lease_seq);
+	/* [S4] a number; the order of leases is that of their CAS on the segment's word */
 	return fetch_add(&h->hdr->lease_seq, 1);
 }
 
@@ -130,6 +134,7 @@ static bool take_free(struct larder *h, struct lease *lease, enum lease_kind kin
 			return false;
 		mine = seg_make(SEG_LEASED, kind == LEASE_BODY, h->me, seg_gen(old));
 		h->free_hint = seg + 1;
+		/* [S3] acquire, pairs with [S1]: what the last owner did comes before */
 		if (!cas(&h->segs[seg].word, old, mine))
 			continue;
 		lease->seg = seg;

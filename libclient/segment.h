@@ -112,6 +112,7 @@ static inline void segment_dead(struct larder *h, uint32_t seg, uint64_t bytes)
 static inline bool segment_edge(struct larder *h, uint32_t seg, uint64_t old, enum seg_state state,
 				uint32_t owner, uint64_t gen)
 {
+	/* [S1] release, pairs with [S2] in hit_intact() and [S3]: what was done in the old state */
 	return cas(&h->segs[seg].word, old, seg_make(state, seg_body(old), owner, gen));
 }
 

@@ -17,6 +17,10 @@
  * INVARIANTS	I9. A frozen word never changes. While a child's entry is VIRGIN, the frozen word counts.
  *		Both children inherit the overflow count: too high by what belongs to the other, never too
  *		low; a frozen count is never changed, the child's is.
+ * CONCURRENCY	label  store                    load                          orders
+ *		F1/F2  freeze_word              bucket_live after a scan      frozen word -> edits of children
+ *		F3/F4  fill_word                words of the child            count of the child -> its words
+ *		G1/G2  commit_chunk (growth.c)  split_on_demand               memory -> count
  * FAILURE	R9: killed anywhere, the next writer that meets a frozen word finishes the split.
  */
 #include "hazard.h"
@@ -37,6 +41,7 @@ static bool freeze_word(struct larder *h, struct shm_bucket *parent, unsigned i,
 			return true;
 		if (slot_kind(w) == SLOT_VIRGIN)
 			return false;
+		/* [F1] release, pairs with [F2] in bucket_live(): frozen before any child is changed */
 		if (!cas(&parent->word[i], w, frozen_form(w)))
 			continue;
 		if (slot_kind(w) == SLOT_PENDING) {
@@ -59,6 +64,7 @@ static bool freeze_overflow(struct larder *h, struct shm_bucket *parent)
 			return true;
 		if (v == 0)
 			return false;
+		/* [F1] release, pairs with [F2] in bucket_live(): as the words, which are frozen before */
 		if (cas_u8(&parent->overflow, v, v | OVERFLOW_FROZEN)) {
 			stat_add(h, STAT_splits, 1);
 			return true;
@@ -81,6 +87,7 @@ static unsigned child_bit(const struct larder *h, uint64_t word, unsigned level)
 /* CAS(VIRGIN -> word), with a look first: a helper that comes late finds all of it done. */
 static bool fill_word(shm_u64 *word, uint64_t w)
 {
+	/* [F3] release, pairs with [F4] in complete(): the child's count is there before its words */
 	return load_acquire(word) == 0 && cas(word, 0, w);
 }
 
@@ -91,6 +98,7 @@ static void fill_children(const struct larder *h, const struct shm_bucket *paren
 
 	for (unsigned c = 0; c < 2; c++)
 		if (load_acquire_u8(&child[c]->overflow) == 0)
+			/* [O3] release, pairs with [O2] in index_find_read(): before the alt words */
 			cas_u8(&child[c]->overflow, 0, overflow);
 	for (unsigned i = 0; i < SHM_WORDS; i++) {
 		uint64_t w = load_acquire(&parent->word[i]) & ~SLOT_FROZEN;
@@ -151,6 +159,7 @@ bool split_on_demand(struct larder *h, uint64_t hash, bool deep)
 static bool complete(const struct shm_bucket *b)
 {
 	for (unsigned i = 0; i < SHM_WORDS; i++)
+		/* [F4] acquire, pairs with [F3] in fill_word() */
 		if (slot_kind(load_acquire(&b->word[i])) == SLOT_VIRGIN)
 			return false;
 	return true;

@@ -6,6 +6,9 @@
  * key it deals with: a committed word ends the survey; an unfinished insert is killed, or obeyed, by
  * position; a stale word is removed, because an operation that saw it valid may still swap it for a
  * live one. The overflow count is read after the home was looked at.
+ *
+ * CONCURRENCY	label  store                        load                    orders
+ *		I1/I2  place_pending, announce_move  word in survey_entry    PENDING -> a look of one's own
  */
 #include "survey.h"
 
@@ -57,6 +60,7 @@ static enum survey_result clear_stale(struct larder *h, const struct survey *s, 
 static enum survey_result survey_entry(struct larder *h, const struct key *k, struct survey *s,
 				       unsigned pos, unsigned self)
 {
+	/* [I2] acquire, pairs with [I1] in place_pending() and [U4] in index_unlink() */
 	uint64_t word = survey_word(s, pos);
 	bool alt = pos >= SHM_WORDS;
 	struct hit hit;

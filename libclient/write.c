@@ -203,6 +203,7 @@ static unsigned place_pending(struct larder *h, const struct write *w, struct su
 
 	if (pos == NOWHERE)
 		return make_room(h, w, s, pending);
+	/* [I1] release, pairs with [I2] in survey_entry(): placed before the second survey */
 	if (pos < SHM_WORDS)
 		return cas(&s->bucket[0]->word[pos], SLOT_EMPTY_WORD, pending) ? pos : NOWHERE;
 	if (!overflow_up(s->bucket[0]))

@@ -106,8 +106,8 @@ LARDER_API const char *larder_strerror(int result);
 /* ------------------------------------------------------------------ open and close */
 
 enum larder_open_flags {
-	LARDER_RDONLY = 1,	/* map read-only: a store faults, writes return -EROFS */
-	LARDER_MAY_DETACH = 2,	/* no daemon at open: a detached handle instead of an error */
+	LARDER_RDONLY = 1,     /* map read-only: a store faults, writes return -EROFS */
+	LARDER_MAY_DETACH = 2, /* no daemon at open: a detached handle instead of an error */
 };
 
 struct larder_open_options {
@@ -154,20 +154,20 @@ LARDER_API void larder_close(struct larder *h);
 enum larder_state { LARDER_ATTACHED = 1, LARDER_STATE_DETACHED = 2 };
 
 struct larder_info {
-	uint8_t uuid[16];	 /* of the region; zeros when detached */
-	uint32_t state;		 /* enum larder_state */
-	uint32_t slot;		 /* this handle's slot number */
-	uint64_t region_bytes;	 /* the cache's max_memory: what all parts together may use */
+	uint8_t uuid[16];	  /* of the region; zeros when detached */
+	uint32_t state;		  /* enum larder_state */
+	uint32_t slot;		  /* this handle's slot number */
+	uint64_t region_bytes;	  /* the cache's max_memory: what all parts together may use */
 	uint64_t committed_bytes; /* memory that is really allocated */
-	uint64_t data_bytes;	 /* of it, segments for items */
-	uint64_t index_bytes;	 /* of it, index */
-	uint64_t segment_bytes;	 /* size of one segment */
+	uint64_t data_bytes;	  /* of it, segments for items */
+	uint64_t index_bytes;	  /* of it, index */
+	uint64_t segment_bytes;	  /* size of one segment */
 	uint64_t n_segments, n_free_segments, n_offline_segments;
 	uint64_t max_value_bytes;
-	uint64_t n_slots;	 /* client slots */
-	int64_t daemon_pid;	 /* as the control page says */
+	uint64_t n_slots;   /* client slots */
+	int64_t daemon_pid; /* as the control page says */
 	int64_t keeper_pid;
-	uint64_t daemon_starts;	 /* how often a daemon took the region over */
+	uint64_t daemon_starts; /* how often a daemon took the region over */
 	uint64_t heartbeat_age_ms;
 	uint32_t layout_major, layout_minor;
 	char policy[16];
@@ -227,10 +227,10 @@ LARDER_API LARDER_CHECKED int larder_flush_all(struct larder *h);
 
 struct larder_meta {
 	uint64_t version;
-	int64_t ttl_ms;	 /* what is left; 0 = never expires */
-	int64_t age_ms;	 /* upper bound of the time since the item was stored; -1 = not known */
-	uint64_t length; /* of the value */
-	uint32_t flags;	 /* as stored with the item */
+	int64_t ttl_ms;	  /* what is left; 0 = never expires */
+	int64_t age_ms;	  /* upper bound of the time since the item was stored; -1 = not known */
+	uint64_t length;  /* of the value */
+	uint32_t flags;	  /* as stored with the item */
 	uint32_t counter; /* 0 plain value, 1 unsigned counter, 2 signed counter */
 };
 
@@ -298,7 +298,7 @@ enum larder_put_mode {
 	LARDER_PUT_SET = 0,
 	LARDER_PUT_ADD = 1,	/* only if absent, else LARDER_EXISTS */
 	LARDER_PUT_REPLACE = 2, /* only if present, else LARDER_MISS */
-	LARDER_PUT_CAS = 3,	/* only if .version is the present one, else LARDER_EXISTS or _MISS */
+	LARDER_PUT_CAS = 3, /* only if .version is the present one, else LARDER_EXISTS or _MISS */
 };
 
 struct larder_put_options {
@@ -434,12 +434,12 @@ LARDER_API LARDER_CHECKED int larder_incr_signed(struct larder *h, const void *k
 struct larder_op {
 	const void *key;
 	size_t klen;
-	void *buf;	 /* mget: room; mset: the value (not written to) */
-	size_t len;	 /* mget: in: room, out: the value's length; mset: the value's length */
-	int64_t ttl_ms;	 /* mset */
+	void *buf;	  /* mget: room; mset: the value (not written to) */
+	size_t len;	  /* mget: in: room, out: the value's length; mset: the value's length */
+	int64_t ttl_ms;	  /* mset */
 	uint64_t version; /* mget, mset: out */
-	uint32_t flags;	 /* mget: out; mset: in */
-	int32_t result;	 /* out: what the single call would have returned */
+	uint32_t flags;	  /* mget: out; mset: in */
+	int32_t result;	  /* out: what the single call would have returned */
 };
 
 /*
@@ -461,8 +461,7 @@ LARDER_API LARDER_CHECKED int larder_mexists(struct larder *h, struct larder_op 
  * A callback of larder_scan(). @key is valid until it returns. It may use other handles, and not
  * the scanning one. Non-zero ends the step after this bucket.
  */
-typedef int larder_scan_fn(void *ctx, const void *key, size_t klen,
-			   const struct larder_meta *meta);
+typedef int larder_scan_fn(void *ctx, const void *key, size_t klen, const struct larder_meta *meta);
 
 /*
  * larder_scan - visit some keys of the selected namespace
@@ -514,10 +513,10 @@ LARDER_API LARDER_CHECKED int larder_stats_ns(struct larder *h, uint32_t name_id
 
 struct larder_client {
 	uint32_t slot;
-	uint32_t state;	 /* 1 attached, 2 being reaped */
+	uint32_t state; /* 1 attached, 2 being reaped */
 	int64_t pid, uid;
 	uint64_t attached_ms; /* since it attached */
-	uint64_t ops;	 /* calls since it attached */
+	uint64_t ops;	      /* calls since it attached */
 	uint32_t rdonly;
 	uint32_t n_hazards; /* segments that it holds now */
 };
@@ -531,9 +530,9 @@ typedef int larder_client_fn(void *ctx, const struct larder_client *client);
 LARDER_API LARDER_CHECKED int larder_clients(struct larder *h, larder_client_fn *fn, void *ctx);
 
 struct larder_event {
-	uint64_t seq;	  /* 1, 2, ... */
-	int64_t time_ms;  /* CLOCK_REALTIME */
-	char text[112];	  /* what, about whom, the outcome; printable, zero-terminated */
+	uint64_t seq;	 /* 1, 2, ... */
+	int64_t time_ms; /* CLOCK_REALTIME */
+	char text[112];	 /* what, about whom, the outcome; printable, zero-terminated */
 };
 
 /*

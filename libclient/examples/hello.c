@@ -11,7 +11,7 @@ int main(void)
 	int r = larder_open(&cache, "main", NULL);
 
 	if (r == 0)
-		r = larder_set(cache, "greeting", 8, "hello", 5, 60 * 1000);
+		r = larder_set(cache, "greeting", 8, "hello", 5, 60000);
 	if (r == 0)
 		r = larder_get(cache, "greeting", 8, buf, &len);
 	puts(r == 0 ? buf : larder_strerror(r));

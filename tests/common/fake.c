@@ -328,7 +328,7 @@ void fake_start(struct fake *fake)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 
-	strcpy(addr.sun_path, fake->path);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", fake->path);
 	fake->stop_fd = eventfd(0, EFD_CLOEXEC);
 	fake->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	need(bind(fake->listen_fd, (struct sockaddr *)&addr, sizeof(addr)) == 0, "bind");

@@ -48,7 +48,7 @@ static void exec_larderd(const struct larderd *d, const char *const *settings)
 	snprintf(path, sizeof(path), "%s/larderd", build != NULL ? build : "build");
 	if (settings == NULL)
 		settings = defaults;
-	for (int i = 0; settings[i] != NULL && i < SETTINGS_MAX; i++) {
+	for (int i = 0; i < SETTINGS_MAX && settings[i] != NULL; i++) {
 		argv[n++] = "--set";
 		argv[n++] = settings[i];
 	}

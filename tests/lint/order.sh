@@ -77,7 +77,7 @@ sub read_comments {
 			my ($own, $rest) = ($1, $3);
 			push @{$where{$own}}, "$file:$line";
 			while ($rest =~ /$label/g) {
-				$pairs{$own}{$1} = $file;
+				$pairs{$own}{$1}{$file} = 1;
 			}
 		}
 	}
@@ -99,7 +99,8 @@ for my $own (sort keys %pairs) {
 			complain($at, "[$own] pairs with [$other], but no [$other] pairs with [$own]");
 			next;
 		}
-		my $row = grep { $tables{$_}{"$own/$other"} || $tables{$_}{"$other/$own"} } $here, $there;
+		my $row = grep { $tables{$_}{"$own/$other"} || $tables{$_}{"$other/$own"} }
+			keys %$here, keys %$there;
 		complain($at, "no ordering table has a row $own/$other or $other/$own")
 			if !$row && $own lt $other;
 	}

@@ -8,10 +8,10 @@
 # Ends with "N passed, N failed"; exit 77 without spin.
 set -u
 cd "$(dirname "$(readlink -f "$0")")" || exit 1
-command -v spin >/dev/null && command -v "${CC:=gcc}" >/dev/null || {
+if ! command -v spin >/dev/null || ! command -v "${CC:=gcc}" >/dev/null; then
 	echo "skipped: spin or a C compiler is not installed"
 	exit 77
-}
+fi
 mode=${1:-small}
 only=${2:-}
 slow=; [ "$mode" = all ] && slow="nice -n 10"

@@ -52,7 +52,7 @@ int main(int argc, char **argv)
 
 	if (argc == 3) {
 		snprintf(d.socket, sizeof(d.socket), "%s", argv[1]);
-		return new_image(&d, (unsigned)atoi(argv[2]));
+		return new_image(&d, (unsigned)strtoul(argv[2], NULL, 10));
 	}
 	larderd_start(&d, NULL);
 	run_child(exec_with_handle, &d);

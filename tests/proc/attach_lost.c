@@ -34,6 +34,20 @@ struct client {
 	bool sleeper;	   /* no call until the new region has been there for a while */
 };
 
+static void sleep_through(const struct board *board, struct larder *h)
+{
+	unsigned value;
+
+	while (board->go == 0)
+		sleep_ms(10);
+	sleep_ms(500);
+	/* The first call sees it; a busy daemon's answer may be a few calls away. */
+	while (get_number(h, OLD, &value) != LARDER_MISS) {
+		CHECK(now_ms() - board->start_ms < 1500);
+		sleep_ms(10);
+	}
+}
+
 static int client_main(void *arg)
 {
 	const struct client *self = arg;
@@ -45,16 +59,8 @@ static int client_main(void *arg)
 	for (unsigned i = 0; i < 1000; i++)
 		CHECK(get_number(h, OLD, &value) == 0 && value == OLD);
 	board->ready++;
-	if (self->sleeper) {
-		while (board->go == 0)
-			sleep_ms(10);
-		sleep_ms(500);
-		/* The first call sees it; a busy daemon's answer may be a few calls away. */
-		while (get_number(h, OLD, &value) != LARDER_MISS) {
-			CHECK(now_ms() - board->start_ms < 1500);
-			sleep_ms(10);
-		}
-	}
+	if (self->sleeper)
+		sleep_through(board, h);
 	for (;;) {
 		bool known = board->go != 0;
 		int r = get_number(h, OLD, &value);

@@ -126,7 +126,7 @@ static void test_survivors(void **state)
 static void test_cas_after_a_move(void **state)
 {
 	uint64_t moved = local_stat(&local, STAT_moved);
-	struct larder_meta meta;
+	struct larder_meta meta = {0};
 	char key[16];
 	size_t klen = 0;
 

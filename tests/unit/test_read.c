@@ -53,7 +53,7 @@ static void test_get(void **state)
 	assert_int_equal(len, 5);
 	assert_memory_equal(buf, "value...", 8);
 	len = 3;
-	memcpy(buf, "........", 8);
+	memset(buf, '.', 8);
 	/* covers: larder_get LARDER_TRUNC */
 	assert_int_equal(larder_get(h, "k", 1, buf, &len), LARDER_TRUNC);
 	assert_int_equal(len, 5);
@@ -150,7 +150,7 @@ static void test_get_if_changed(void **state)
 	assert_int_equal(larder_get_if_changed(h, "k", 1, 0, buf, &len, &meta), 0);
 	version = meta.version;
 	len = 7;
-	memcpy(buf, "........", 8);
+	memset(buf, '.', 8);
 	/* covers: larder_get_if_changed LARDER_UNCHANGED */
 	assert_int_equal(larder_get_if_changed(h, "k", 1, version, buf, &len, &meta),
 			 LARDER_UNCHANGED);

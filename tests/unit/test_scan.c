@@ -44,12 +44,14 @@ static size_t make_key(char key[16], unsigned i)
 static int note(void *ctx, const void *key, size_t klen, const struct larder_meta *meta)
 {
 	char text[16] = "";
-	unsigned i;
+	unsigned long i;
+	char *end;
 
 	(void)ctx;
 	assert_true(klen > 3 && klen < sizeof(text));
 	memcpy(text, key, klen);
-	if (sscanf(text, "key%u", &i) == 1 && i < KEYS) {
+	i = strtoul(text + 3, &end, 10);
+	if (memcmp(text, "key", 3) == 0 && *end == '\0' && i < KEYS) {
 		visits[i]++;
 		assert_int_equal(meta->length, i % 50);
 		assert_int_not_equal(meta->version, 0);

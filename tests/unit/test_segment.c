@@ -149,7 +149,7 @@ static void test_epochs(void **state)
 static void test_reserve(void **state)
 {
 	uint32_t reserve = h->map->geo.reserve;
-	uint32_t kept[2], n = 0;
+	uint32_t kept[2] = {NO_SEGMENT, NO_SEGMENT}, n = 0;
 	struct lease lease = {.seg = NO_SEGMENT};
 
 	(void)state;
