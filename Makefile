@@ -148,6 +148,8 @@ LIBS := $(OUT)/liblarder.a $(OUT)/liblarder.pc \
 BINS := $(if $(wildcard daemon/main.c),$(OUT)/larderd) \
 	$(if $(wildcard tools/main.c),$(OUT)/larderctl) \
 	$(if $(wildcard bench/main.c),$(OUT)/larder-bench)
+MAN_SRC := $(wildcard $(addsuffix /man/*.[1-8].scd,libclient daemon tools bench))
+MAN := $(patsubst %.scd,$(OUT)/man/%,$(notdir $(MAN_SRC)))
 
 # ---------------------------------------------------------------- build
 
@@ -158,14 +160,14 @@ BINS := $(if $(wildcard daemon/main.c),$(OUT)/larderd) \
 ifeq ($(SIM),1)
 all: $(OUT)/liblarder.a
 else
-all: $(LIBS) $(BINS)
+all: $(LIBS) $(BINS) $(MAN)
 endif
 
 tests: $(TESTS)
 
 # Both goals install first what the build needs. Order-only: nothing is rebuilt for it.
 ifneq ($(filter check check-long check-all demo,$(MAKECMDGOALS)),)
-$(ALL_OBJ): | deps
+$(ALL_OBJ) $(MAN): | deps
 endif
 
 $(OBJ)/%.o: %.c $(OBJ)/flags
@@ -214,6 +216,13 @@ $(OUT)/larderctl: $(TOOLS_OBJ) $(OUT)/liblarder.a
 
 $(OUT)/larder-bench: $(BENCH_OBJ) $(OUT)/liblarder.a
 	$(call say,LD,$@)$(CXX) $(LINK) $(LDFLAGS) -o $@ $^ $(BENCH_LIBS)
+
+# Without scdoc there are no pages, and all else is built. A build of sanitizers has the same ones.
+vpath %.scd $(sort $(dir $(MAN_SRC)))
+$(MAN): $(OUT)/man/%: %.scd
+	@mkdir -p $(@D)
+	@if command -v scdoc >/dev/null; then printf '  %-6s %s\n' SCDOC '$@'; scdoc <$< >$@; \
+	else echo '  scdoc is missing: no $(@F)'; fi
 
 # A test is one file, linked with the helpers in tests/common and with the static library, whose
 # internal symbols it may use. unit/test_daemon_*, test_tools_* and test_bench_* get all of that
@@ -288,7 +297,7 @@ endif
 
 # ---------------------------------------------------------------- packages
 
-PACKAGES = gcc libc6-dev g++ make pkg-config procps zstd spin libxxhash-dev libconfuse-dev \
+PACKAGES = gcc libc6-dev g++ make pkg-config procps zstd spin scdoc libxxhash-dev libconfuse-dev \
 	libcmocka-dev libabsl-dev libzstd-dev liburing-dev libsqlite3-dev
 LINT_PACKAGES = clang clang-format clang-tidy cppcheck shellcheck libclang-rt-14-dev \
 	gcc-aarch64-linux-gnu libc6-dev-arm64-cross
@@ -311,9 +320,9 @@ deps deps-lint:
 
 # ---------------------------------------------------------------- install
 #
-# One list of mode:source:destination, so that uninstall removes exactly what install brought.
+# One list of mode:source:destination, so that uninstall removes exactly what install brought. A
+# manual page that could not be built is left out.
 
-MAN := $(wildcard $(addsuffix /man/*.[1-8],libclient daemon tools bench))
 UNITS := $(wildcard daemon/systemd/*.service daemon/systemd/*.socket)
 COMPLETIONS := $(wildcard tools/completion/*)
 INSTALL_LIST = $(foreach f,$(BINS),755:$(f):$(PREFIX)/bin/$(notdir $(f))) \
@@ -322,7 +331,7 @@ INSTALL_LIST = $(foreach f,$(BINS),755:$(f):$(PREFIX)/bin/$(notdir $(f))) \
 	$(if $(LIB_OBJ),755:$(SO):$(LIBDIR)/$(notdir $(SO)) \
 		link:$(notdir $(SO)):$(LIBDIR)/$(SONAME) link:$(SONAME):$(LIBDIR)/liblarder.so) \
 	$(foreach f,$(wildcard include/larder/*),644:$(f):$(PREFIX)/include/larder/$(notdir $(f))) \
-	$(foreach f,$(MAN),644:$(f):$(PREFIX)/share/man/man$(subst .,,$(suffix $(f)))/$(notdir $(f))) \
+	$(foreach f,$(MAN),man:$(f):$(PREFIX)/share/man/man$(subst .,,$(suffix $(f)))/$(notdir $(f))) \
 	$(foreach f,$(UNITS),644:$(f):$(PREFIX)/lib/systemd/system/$(notdir $(f))) \
 	$(foreach f,$(COMPLETIONS),\
 		644:$(f):$(PREFIX)/share/bash-completion/completions/$(basename $(notdir $(f))))
@@ -330,6 +339,7 @@ INSTALL_LIST = $(foreach f,$(BINS),755:$(f):$(PREFIX)/bin/$(notdir $(f))) \
 install: all
 	@for i in $(INSTALL_LIST); do \
 		mode=$${i%%:*}; to='$(DESTDIR)'$${i##*:}; from=$${i#*:}; from=$${from%:*}; \
+		if [ "$$mode" = man ]; then [ -f "$$from" ] || continue; mode=644; fi; \
 		mkdir -p "$$(dirname "$$to")" || exit 1; \
 		if [ "$$mode" = link ]; then ln -sf "$$from" "$$to"; \
 		else install -m "$$mode" "$$from" "$$to"; fi || exit 1; \

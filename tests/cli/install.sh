@@ -42,6 +42,12 @@ read -ra flags < <(pkg-config --cflags --libs liblarder)
 	"$(sed -n 's/^.define LARDER_VERSION "\(.*\)"/\1/p' "$prefix/include/larder/larder.h")" ] ||
 	fail 'pkg-config and larder.h name different versions'
 
+if command -v scdoc >/dev/null; then
+	for page in man1/larder-bench.1 man1/larderctl.1 man7/larder.7 man8/larderd.8; do
+		grep -q '^\.SH SYNOPSIS\|^\.SH DESCRIPTION' "$prefix/share/man/$page" || fail "no $page"
+	done
+fi
+
 source=$root/libclient/examples/hello.c
 [ "$(wc -l <"$source")" -le 20 ] || fail 'hello.c is longer than 20 lines'
 gcc -std=c17 -Wall -Wextra -Wpedantic -Werror -o "$dir/shared" "$source" "${flags[@]}" ||
