@@ -184,34 +184,42 @@ static void account_gone(struct larder *h, const struct hit *hit, enum counter c
 	stat_add(h, STAT_bytes_out, bytes);
 }
 
-static bool find_in(struct larder *h, struct walked *x, uint64_t hash)
+/* The victim's item in one bucket. @bp: out: the bucket that was live while it was scanned. */
+static bool find_in(struct larder *h, struct walked *x, uint64_t hash, const struct shm_bucket **bp)
 {
 	const uint64_t mask = SLOT_PLACE_MASK | (uint64_t)SLOT_GEN_MASK << SLOT_GEN_SHIFT;
 	uint64_t place = ((uint64_t)x->hit.seg << h->place_shift) + (x->hit.off >> h->unit_shift);
 	uint64_t want = place | (seg_gen(x->hit.seg_word) & SLOT_GEN_MASK) << SLOT_GEN_SHIFT;
-	struct shm_bucket *b = index_locate(h, hash);
 
-	for (unsigned i = 0; b != NULL && i < SHM_WORDS; i++) {
-		uint64_t word = load_acquire(&b->word[i]);
+	/* A bucket that is split meanwhile shows nothing: on to its child. */
+	for (unsigned look = 0; look <= h->n_levels; look++) {
+		struct shm_bucket *b = index_locate(h, hash);
 
-		if ((word & mask) != want || !slot_names_item(word) || slot_frozen(word))
-			continue;
-		x->hit.bucket = b;
-		x->hit.i = i;
-		x->hit.word = word;
-		return true;
+		*bp = b;
+		for (unsigned i = 0; b != NULL && i < SHM_WORDS; i++) {
+			uint64_t word = load_acquire(&b->word[i]);
+
+			if ((word & mask) != want || !slot_names_item(word) || slot_frozen(word))
+				continue;
+			x->hit.bucket = b;
+			x->hit.i = i;
+			x->hit.word = word;
+			return true;
+		}
+		if (b == NULL || bucket_live(b))
+			return false;
 	}
 	return false;
 }
 
-/* Home first: a word that is being displaced goes from there to the second bucket. */
+/* Home, then second: the way a key is displaced, and counted before. */
 static bool find_word(struct larder *h, struct walked *x)
 {
-	const struct shm_bucket *home = index_locate(h, x->hash);
+	const struct shm_bucket *home, *second;
 
-	if (find_in(h, x, x->hash))
+	if (find_in(h, x, x->hash, &home))
 		return true;
-	return home != NULL && overflow_any(home) && find_in(h, x, x->hash2);
+	return home != NULL && overflow_any(home) && find_in(h, x, x->hash2, &second);
 }
 
 static uint64_t low_of(const struct larder *h, const struct walked *x)

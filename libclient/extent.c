@@ -225,21 +225,30 @@ static bool head_lists(const struct larder *h, const struct hit *hit, uint64_t e
 	return false;
 }
 
+static bool entry_lists(struct larder *h, const struct key *k, bool alt, uint64_t extent,
+			uint64_t word, struct hit *head)
+{
+	return (word & SLOT_MATCH_MASK) == key_pattern(k, alt) &&
+	       index_load(h, word, head) == FIND_HIT && head->it.type == ITEM_EXTENTS &&
+	       head_lists(h, head, extent);
+}
+
 static bool bucket_lists(struct larder *h, const struct key *k, bool alt, uint64_t extent,
 			 struct hit *head)
 {
-	struct shm_bucket *b = index_locate(h, alt ? k->hash2 : k->hash);
+	/* A bucket that is split meanwhile shows nothing: on to its child. */
+	for (unsigned look = 0; look <= h->n_levels; look++) {
+		struct shm_bucket *b = index_locate(h, alt ? k->hash2 : k->hash);
 
-	for (unsigned i = 0; b != NULL && i < SHM_WORDS; i++) {
-		uint64_t word = load_acquire(&b->word[i]);
-
-		if ((word & SLOT_MATCH_MASK) != key_pattern(k, alt) ||
-		    index_load(h, word, head) != FIND_HIT || head->it.type != ITEM_EXTENTS ||
-		    !head_lists(h, head, extent))
-			continue;
-		head->bucket = b;
-		head->i = i;
-		return true;
+		for (unsigned i = 0; b != NULL && i < SHM_WORDS; i++) {
+			if (!entry_lists(h, k, alt, extent, load_acquire(&b->word[i]), head))
+				continue;
+			head->bucket = b;
+			head->i = i;
+			return true;
+		}
+		if (b == NULL || bucket_live(b))
+			return false;
 	}
 	return false;
 }
