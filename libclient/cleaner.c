@@ -8,8 +8,12 @@
  *		(copied into the cleaner's own lease, CAS(word -> word of the copy)) or goes (CAS(word ->
  *		EMPTY), counted by cause). Then the generation moves: LIMBO. What was in LIMBO before the
  *		barrier and is named by nobody becomes FREE.
- * VICTIMS	All expired; else the most dead from COMPACT_DEAD on; else the oldest. Leases that have been
- *		idle for half a turn are revoked.
+ * VICTIMS	All expired; else the most dead from MOSTLY_DEAD on; else the youngest from COMPACT_DEAD on;
+ *		else the oldest. Leases that have been idle for half a turn are revoked.
+ *		A victim that is taken for its dead bytes makes room by them: all its live items survive, and
+ *		none goes while others hold memory that is dead. Youngest first, because the oldest are the
+ *		most dead too: taken first, they would meet the need for room, and the dead bytes of all
+ *		others would stay.
  * POLICY	lru: an item survives if its recency byte is newer than a cutoff, the 70th percentile of the
  *		ages of a sample of the index, or up to the 80th where many are of one age. The sample is
  *		drawn anew in each step: no state to lose.
@@ -31,7 +35,8 @@
 
 #define VICTIMS_MAX 8u
 #define LIMBO_MAX 64u
-#define COMPACT_DEAD 64u /* of 256: a segment is worth cleaning for its dead bytes alone */
+#define COMPACT_DEAD 56u /* of 256: a segment is worth cleaning for its dead bytes alone */
+#define MOSTLY_DEAD 128u /* of 256 */
 #define WALK_GROUP 16u
 #define MOVE_ROUNDS 8
 
@@ -47,7 +52,8 @@ struct step {
 	struct pick limbo[LIMBO_MAX];
 	unsigned n_limbo;
 	struct hazard_set set;
-	uint16_t cutoff;
+	uint16_t lru;	  /* the policy's cutoff */
+	uint16_t cutoff;  /* for the victim at hand */
 	bool harsh;	  /* nothing survives */
 	bool last_resort; /* what should survive and has no room goes */
 	unsigned freed;
@@ -62,7 +68,12 @@ static uint64_t age_of(const struct larder *h, uint32_t seg, uint64_t now_seq)
 	return now_seq > seq ? now_seq - seq : 0;
 }
 
-/* Higher is better. */
+/* Scores: a class, and an order within it. Higher is better. */
+#define SCORE_OLD (1ULL << 60)
+#define SCORE_COMPACT (2ULL << 60)
+#define SCORE_DEAD (3ULL << 60)
+#define SCORE_EXPIRED (4ULL << 60)
+
 static uint64_t score_of(struct larder *h, uint32_t seg, uint64_t word, uint64_t now_seq)
 {
 	const struct shm_table *t = &h->table[seg];
@@ -73,12 +84,22 @@ static uint64_t score_of(struct larder *h, uint32_t seg, uint64_t word, uint64_t
 
 	if (!seg_body(word)) {
 		if (fill == 0 || (expiry != UINT64_MAX && clock_passed(h, expiry)))
-			return 3ULL << 60;
+			return SCORE_EXPIRED;
 		dead = dead * 256 / fill;
+		if (dead >= MOSTLY_DEAD)
+			return SCORE_DEAD | (dead < 256 ? dead : 256) << 48 | (age & 0xffffffff);
 		if (dead >= COMPACT_DEAD)
-			return 2ULL << 60 | (dead < 256 ? dead : 256) << 48 | (age & 0xffffffff);
+			return SCORE_COMPACT | (~age & 0xffffffff);
 	}
-	return 1ULL << 60 | (age < 1ULL << 56 ? age : 1ULL << 56);
+	return SCORE_OLD | (age < 1ULL << 56 ? age : 1ULL << 56);
+}
+
+/* What goes of this victim: by age where it is taken for its age. */
+static uint16_t cutoff_of(const struct step *s, const struct pick *p)
+{
+	if (s->harsh)
+		return 0;
+	return p->score < SCORE_COMPACT ? s->lru : UINT16_MAX;
 }
 
 /* Keep the best @max, best first. */
@@ -454,6 +475,7 @@ static void clean_victims(struct larder *h, struct step *s)
 		uint64_t limbo;
 
 		/* Without a FREE segment nothing can survive; then the first victim goes as a whole. */
+		s->cutoff = cutoff_of(s, p);
 		s->last_resort = s->harsh || (s->freed == 0 && s->n_limbo == 0);
 		if (hazard_bit(s->set.own, p->seg) ||
 		    !(seg_body(p->word) ? body_goes(h, s, p)
@@ -487,7 +509,8 @@ unsigned cleaner_step(struct larder *h, unsigned victims, bool harsh)
 	}
 	hazard_scan(h, &s.set);
 	free_limbo(h, &s);
-	s.cutoff = harsh ? 0 : policy_cutoff(h);
+	if (s.n_victims != 0 && s.victim[s.n_victims - 1].score < SCORE_COMPACT)
+		s.lru = policy_cutoff(h);
 	clean_victims(h, &s);
 	/* What was dropped just now needs a barrier of its own. */
 	if (s.n_limbo != 0 && hazard_barrier(h)) {
