@@ -5,7 +5,8 @@
  * DESIGN	Memory that no item needs yet is kept ready for the index: while enough segments are FREE, the
  *		children of all levels are committed, and an inserter that finds both its buckets full splits
  *		one on the spot. When less than an eighth is FREE, what was not used is punched again and
- *		becomes segments, before the writers have used up the rest. So a burst of small items never
+ *		becomes segments, before the writers have used up the rest; from half of the memory on, this
+ *		goes for levels that items of the size so far will not reach. So a burst of small items never
  *		meets a full index while there is memory, and large items do not pay for one that they do not
  *		need. What is left FREE after preparing is more than an eighth, so the two do not alternate.
  *		When the buckets of the live level that are not yet split are loaded beyond LOAD_BEGIN, they
@@ -243,10 +244,9 @@ static int release_chunks(struct larder *h, const struct growth_ops *ops, unsign
 
 /* ------------------------------------------------------------------ splitting */
 
-/* Is it time for the next chunk? Buckets that were split on demand count as full. */
-static bool wants_split(struct larder *h, const struct progress *p)
+/* Per cent of the entries in use in what is not yet split. Buckets split on demand count as full. */
+static unsigned load_percent(struct larder *h, const struct progress *p)
 {
-	uint64_t percent = LOAD_BEGIN + (LOAD_END - LOAD_BEGIN) * p->split / p->buckets;
 	unsigned used = 0;
 
 	for (unsigned s = 0; s < SAMPLE_BUCKETS; s++) {
@@ -260,7 +260,29 @@ static bool wants_split(struct larder *h, const struct progress *p)
 			used += slot_frozen(w) || slot_kind(w) == SLOT_COMMITTED;
 		}
 	}
-	return used * 100 > percent * SAMPLE_BUCKETS * SHM_WORDS;
+	return used * 100 / (SAMPLE_BUCKETS * SHM_WORDS);
+}
+
+/* Is it time for the next chunk? */
+static bool wants_split(const struct progress *p, unsigned load)
+{
+	return load > LOAD_BEGIN + (LOAD_END - LOAD_BEGIN) * p->split / p->buckets;
+}
+
+/* The levels from this one on would not be reached if the memory were filled up with items of the size
+ * so far, or half of it; all levels while that is little to go by. */
+static unsigned levels_in_sight(const struct larder *h, const struct progress *p, unsigned load,
+				const struct segment_counts *n)
+{
+	uint32_t idle = n->by_state[SEG_FREE] + n->by_state[SEG_OFFLINE];
+	uint64_t full = (uint64_t)load * h->n_segs / (h->n_segs - idle + 1);
+	unsigned level = p->level;
+
+	if (idle >= h->n_segs / 2 || p->split != 0)
+		return h->n_levels;
+	while (level + 1 < h->n_levels && full >> (level - p->level) >= LOAD_BEGIN / 2)
+		level++;
+	return level + 1;
 }
 
 static void advance_hint(struct larder *h, const struct progress *p, uint64_t split)
@@ -308,19 +330,19 @@ static bool punch_parents(struct larder *h, const struct growth_ops *ops)
 /* ------------------------------------------------------------------ the step */
 
 /* Segments that the children which are not committed would take. */
-static uint64_t children_segments(const struct larder *h, const struct progress *p)
+static uint64_t children_segments(const struct larder *h, const struct progress *p, unsigned levels)
 {
 	uint64_t buckets = 0;
 
-	for (unsigned i = p->level; i + 1 < h->n_levels; i++)
+	for (unsigned i = p->level; i + 1 < levels; i++)
 		buckets += 2 * (index_mask(h, i) + 1 - committed_children(h, i));
 	return buckets * sizeof(struct shm_bucket) >> h->seg_shift;
 }
 
 static int prepare_children(struct larder *h, const struct growth_ops *ops,
-			    const struct progress *p)
+			    const struct progress *p, unsigned levels)
 {
-	for (unsigned i = p->level; i + 1 < h->n_levels; i++) {
+	for (unsigned i = p->level; i + 1 < levels; i++) {
 		int r;
 
 		if (committed_children(h, i) > index_mask(h, i))
@@ -331,10 +353,11 @@ static int prepare_children(struct larder *h, const struct growth_ops *ops,
 	return 0;
 }
 
+/* Of levels from @levels on. */
 static int release_children(struct larder *h, const struct growth_ops *ops,
-			    const struct progress *p)
+			    const struct progress *p, unsigned levels)
 {
-	for (unsigned i = h->n_levels - 1; i-- > p->level;)
+	for (unsigned i = h->n_levels - 1; i-- > levels - 1;)
 		if (release_chunks(h, ops, i, i == p->level ? p->split : 0, p->chunk) == 0) {
 			int r = balance(h, ops, 0);
 
@@ -343,11 +366,30 @@ static int release_children(struct larder *h, const struct growth_ops *ops,
 	return 0;
 }
 
+/* Lend memory to the index, or take it back. */
+static int lend(struct larder *h, const struct growth_ops *ops, const struct progress *p,
+		unsigned load)
+{
+	struct segment_counts n;
+	unsigned levels;
+	int r;
+
+	segment_count(h, &n);
+	if (n.by_state[SEG_FREE] < h->n_segs / 8)
+		return release_children(h, ops, p, p->level + 1);
+	levels = levels_in_sight(h, p, load, &n);
+	r = release_children(h, ops, p, levels);
+	if (r != 0)
+		return r;
+	if (n.by_state[SEG_FREE] > h->n_segs / 8 + h->n_segs / 16 + children_segments(h, p, levels))
+		return prepare_children(h, ops, p, levels);
+	return 0;
+}
+
 int growth_run(struct larder *h, const struct growth_ops *ops)
 {
 	struct progress p = read_progress(h);
-	struct segment_counts n;
-	uint32_t n_free;
+	unsigned load;
 	int r;
 
 	if (punch_parents(h, ops)) {
@@ -356,15 +398,9 @@ int growth_run(struct larder *h, const struct growth_ops *ops)
 	}
 	if (p.level + 1 >= h->n_levels || p.split >= p.buckets)
 		return 0;
-	if (wants_split(h, &p)) {
-		r = split_chunk(h, ops, &p);
-		return r == 0 ? GROWTH_MORE : r < 0 ? r : 0;
-	}
-	segment_count(h, &n);
-	n_free = n.by_state[SEG_FREE];
-	if (n_free > h->n_segs / 8 + h->n_segs / 16 + children_segments(h, &p))
-		return prepare_children(h, ops, &p);
-	if (n_free < h->n_segs / 8)
-		return release_children(h, ops, &p);
-	return 0;
+	load = load_percent(h, &p);
+	if (!wants_split(&p, load))
+		return lend(h, ops, &p, load);
+	r = split_chunk(h, ops, &p);
+	return r == 0 ? GROWTH_MORE : r < 0 ? r : 0;
 }
