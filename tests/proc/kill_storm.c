@@ -484,9 +484,9 @@ static void strike(struct tally *t, unsigned n)
 {
 	unsigned i = n % WORKERS;
 
-	usleep(2000 + (unsigned)(t->seed * 7919 % 4000));
+	usleep(1500 + (unsigned)(t->seed * 7919 % 3000));
 	if (n % 4 == 0)
-		stop_worker(t, i, 10 + n % 10 * 3);
+		stop_worker(t, i, 2 + n % 10);
 	if (n % 8 == 0) {
 		kill(t->pid[i], SIGCONT);
 		return;
