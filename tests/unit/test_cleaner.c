@@ -163,6 +163,26 @@ static void test_dead_first(void **state)
 	assert_true(local_sound(&local));
 }
 
+/* Keys worth two fifths of the region are overwritten at random: dead bytes make room for it all. */
+static void test_overwritten_keys_stay(void **state)
+{
+	unsigned n = (4 << 20) * 4 / 10 / 532;
+	uint64_t random = 1;
+
+	(void)state;
+	set_keys(h, 0, n, 500);
+	for (unsigned i = 0; i < 10 * n; i++) {
+		unsigned k = (unsigned)((random >> 33) % n);
+
+		random = random * 6364136223846793005ULL + 1442695040888963407ULL;
+		set_keys(h, k, k + 1, 500);
+	}
+	assert_true(local_stat(&local, STAT_cleaned) > h->n_segs);
+	assert_int_equal(evicted(), 0);
+	assert_int_equal(missing(0, n, 500), 0);
+	assert_true(local_sound(&local));
+}
+
 static void test_flushed_go(void **state)
 {
 	struct local_census census;
@@ -361,6 +381,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_survivors, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cas_after_a_move, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dead_first, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_overwritten_keys_stay, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_flushed_go, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_harsh, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fill_500, setup, teardown),
