@@ -74,6 +74,15 @@ static uint64_t age_of(const struct larder *h, uint32_t seg, uint64_t now_seq)
 #define SCORE_DEAD (3ULL << 60)
 #define SCORE_EXPIRED (4ULL << 60)
 
+/* The share of a segment, in 256ths, that cleaning wins without losing anything live. One that was
+ * sealed before it was half full (by a handle that was closed, or a flush) has its empty part too. */
+static uint64_t wasted(const struct larder *h, uint64_t dead, uint64_t fill)
+{
+	if (fill < h->seg_bytes / 2)
+		return (dead + h->seg_bytes - fill) * 256 / h->seg_bytes;
+	return dead * 256 / fill;
+}
+
 static uint64_t score_of(struct larder *h, uint32_t seg, uint64_t word, uint64_t now_seq)
 {
 	const struct shm_table *t = &h->table[seg];
@@ -85,7 +94,7 @@ static uint64_t score_of(struct larder *h, uint32_t seg, uint64_t word, uint64_t
 	if (!seg_body(word)) {
 		if (fill == 0 || (expiry != UINT64_MAX && clock_passed(h, expiry)))
 			return SCORE_EXPIRED;
-		dead = dead * 256 / fill;
+		dead = wasted(h, dead, fill);
 		if (dead >= MOSTLY_DEAD)
 			return SCORE_DEAD | (dead < 256 ? dead : 256) << 48 | (age & 0xffffffff);
 		if (dead >= COMPACT_DEAD)
