@@ -94,25 +94,19 @@ static bool visit_bucket(struct larder *h, struct scan *s, unsigned level, uint6
 	return children && level + 1 < h->n_levels;
 }
 
-/* A bucket of level 0 and all that grew out of it, parents before children. */
+/* A bucket of level 0 and all that grew out of it, at most 8 a level, parents before children. */
 static void visit(struct larder *h, struct scan *s, uint64_t number)
 {
-	struct {
-		unsigned level;
-		uint64_t number;
-	} todo[SHM_LEVELS] = {{0, number}};
+	uint32_t todo = 1; /* bit k: number + k times the buckets of level 0 */
 
-	/* Each level adds at most one to what is to do. */
-	for (unsigned n = 1; n > 0;) {
-		unsigned level = todo[--n].level;
+	for (unsigned level = 0; todo != 0; level++) {
+		uint32_t children = 0;
 
-		number = todo[n].number;
-		if (!visit_bucket(h, s, level, number))
-			continue;
-		todo[n].level = todo[n + 1].level = level + 1;
-		todo[n + 1].number = number;
-		todo[n].number = number + index_mask(h, level) + 1;
-		n += 2;
+		for (unsigned k = 0; k < 1u << level; k++)
+			if (todo >> k & 1 &&
+			    visit_bucket(h, s, level, number + k * (h->bucket_mask0 + 1)))
+				children |= 1u << k | 1u << (k + (1u << level));
+		todo = children;
 	}
 }
 

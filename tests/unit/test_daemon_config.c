@@ -254,5 +254,7 @@ int main(void)
 		cmocka_unit_test(test_who_may_attach),
 	};
 
+	/* Each test says for itself what is hidden. */
+	unsetenv("LARDER_HIDE");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
