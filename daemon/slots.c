@@ -102,7 +102,8 @@ int slots_take(struct daemon *d, const struct process *who, bool rdonly)
 	r = region_commit_slot(&d->cache->region, (uint32_t)slot);
 	if (r < 0)
 		return r;
-	store_relaxed(&shared(d, (uint32_t)slot)->mode, rdonly);
+	/* Until the client says its own mode it announces nothing: nobody's cleaning waits for it. */
+	store_relaxed(&shared(d, (uint32_t)slot)->mode, 1);
 	describe(entry(d, (uint32_t)slot), who, rdonly);
 	raise_slots_high(d, (uint32_t)slot + 1);
 	slots_set_state(d, (uint32_t)slot, CTL_SLOT_USED);
