@@ -186,6 +186,7 @@ static uint64_t to_limbo(struct larder *h, const struct pick *p)
 	uint64_t limbo = seg_make(SEG_LIMBO, false, 0, seg_gen(p->word) + 1);
 
 	segment_empty(h, p->seg);
+	/* [S1] release, pairs with [S2] in hit_intact(): the generation moves before the next lease */
 	if (!cas(&h->segs[p->seg].word, p->word, limbo))
 		return 0;
 	stat_add(h, STAT_cleaned, 1);
@@ -417,10 +418,9 @@ static bool body_goes(struct larder *h, const struct step *s, const struct pick 
 
 	if (!extent_linked(h, p->seg, seg_gen(p->word), &head))
 		return true;
-	if (!write_protect(h, &head)) {
-		goes = false;
-	} else if (item_current(h, &head.it, head.epoch) &&
-		   policy_survives(h, head.bucket, head.i, s->cutoff)) {
+	if (!write_protect(h, &head) ||
+	    (item_current(h, &head.it, head.epoch) &&
+	     policy_survives(h, head.bucket, head.i, s->cutoff))) {
 		goes = false;
 	} else {
 		uint64_t hash = load_relaxed(&h->table[p->seg].expiry);

@@ -170,7 +170,7 @@ static int commit_chunk(struct larder *h, const struct growth_ops *ops, unsigned
 	if (r == 0)
 		r = ops->commit(ops->ctx, off[1], bytes);
 	if (r == 0)
-		/* [G1] release, pairs with the acquire [G2] in split_on_demand(): memory before count */
+		/* [G1] release, pairs with [G2] in split_on_demand(): memory before count */
 		store_release(&h->hdr->commit[level], number + chunk);
 	return r;
 }
@@ -229,6 +229,7 @@ static int release_chunks(struct larder *h, const struct growth_ops *ops, unsign
 	found = untouched_chunks(h, level, n, chunk, max < RELEASE_CHUNKS ? max : RELEASE_CHUNKS);
 	if (found == 0)
 		return LARDER_MISS;
+	/* [G4] lowered before announcements are looked for; the barrier in between orders the two */
 	store_release(&h->hdr->commit[level], n - found * chunk);
 	/* Somebody may have split there just before. */
 	found = nobody_splits(h) ? untouched_chunks(h, level, n, chunk, found) : 0;
@@ -322,6 +323,7 @@ static bool punch_parents(struct larder *h, const struct growth_ops *ops)
 		return false;
 	ops->punch(ops->ctx, off, p.chunk * sizeof(struct shm_bucket));
 	done += p.chunk;
+	/* [G5] release, for a daemon that takes over: punched before it is counted */
 	store_release(&h->hdr->punched, done <= index_mask(h, level) ? (uint64_t)level << 56 | done
 								     : (uint64_t)(level + 1) << 56);
 	return true;
