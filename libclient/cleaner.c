@@ -418,9 +418,8 @@ static bool body_goes(struct larder *h, const struct step *s, const struct pick 
 
 	if (!extent_linked(h, p->seg, seg_gen(p->word), &head))
 		return true;
-	if (!write_protect(h, &head) ||
-	    (item_current(h, &head.it, head.epoch) &&
-	     policy_survives(h, head.bucket, head.i, s->cutoff))) {
+	if (!write_protect(h, &head) || (item_current(h, &head.it, head.epoch) &&
+					 policy_survives(h, head.bucket, head.i, s->cutoff))) {
 		goes = false;
 	} else {
 		uint64_t hash = load_relaxed(&h->table[p->seg].expiry);
