@@ -117,9 +117,9 @@ static enum find scan_view(struct larder *h, const struct key *k, const uint64_t
 	return FIND_NONE;
 }
 
-static bool view_pending(const struct key *k, const uint64_t *words, bool alt)
+static bool view_pending(const struct key *k, const uint64_t *words)
 {
-	uint64_t pattern = slot_with_kind(key_pattern(k, alt), SLOT_PENDING);
+	uint64_t pattern = slot_with_kind(key_pattern(k, true), SLOT_PENDING);
 	bool seen = false;
 
 	for (unsigned i = 0; i < SHM_WORDS; i++)
@@ -131,26 +131,25 @@ static bool view_pending(const struct key *k, const uint64_t *words, bool alt)
 static enum find find_in_split(struct larder *h, const struct key *k, struct hit *hit)
 {
 	uint64_t words[SHM_WORDS];
-	bool overflow, ignored, pending;
+	bool overflow, ignored, pending = false;
 	enum find r;
 
 	if (!split_view(h, k->hash, words, &overflow))
 		return FIND_NONE;
-	pending = view_pending(k, words, false);
 	r = scan_view(h, k, words, false, hit);
 	if (r == FIND_NONE && overflow) {
 		if (!split_view(h, k->hash2, words, &ignored))
 			return FIND_NONE;
-		pending |= view_pending(k, words, true);
+		pending = view_pending(k, words);
 		r = scan_view(h, k, words, true, hit);
 	}
 	return r == FIND_NONE && pending ? FIND_UNSETTLED : r;
 }
 
-/* A PENDING word of this tag: perhaps the key is on its way between its buckets (displace.c). */
-static inline bool pending_seen(const struct shm_bucket *b, const struct key *k, bool alt)
+/* A PENDING word of this tag in the second bucket: perhaps the key is on its way there (displace.c). */
+static inline bool pending_seen(const struct shm_bucket *alt, const struct key *k)
 {
-	return bucket_match(b, slot_with_kind(key_pattern(k, alt), SLOT_PENDING)) != 0;
+	return bucket_match(alt, slot_with_kind(key_pattern(k, true), SLOT_PENDING)) != 0;
 }
 
 enum find index_find_read(struct larder *h, const struct key *k, struct hit *hit)
@@ -167,17 +166,19 @@ enum find index_find_read(struct larder *h, const struct key *k, struct hit *hit
 	/* [O2] acquire, pairs with [O1] in overflow_up(), [O3] and [O4]: loaded after the home scan, so a word that
 	 * was in the second bucket then is counted now */
 	if (LIKELY(!overflow_any(home)))
-		return pending_seen(home, k, false) ? FIND_UNSETTLED : FIND_NONE;
+		return FIND_NONE;
 	alt = index_hinted(h, k->hash2);
 	/* Before the scan: a key that was displaced is PENDING there first and then committed. */
-	pending = pending_seen(alt, k, true);
+	pending = pending_seen(alt, k);
+	/* [A1] acquire fence, pairs with [P1] in displace.c: PENDING is looked for first */
+	fence_acquire();
 	r = scan_live(h, k, alt, true, hit);
 	if (r != FIND_NONE)
 		return r;
 	/* The home may have been split meanwhile; what moved is then in the child. */
 	if (UNLIKELY(!bucket_live(alt) || !bucket_live(home)))
 		return find_in_split(h, k, hit);
-	return pending || pending_seen(home, k, false) ? FIND_UNSETTLED : FIND_NONE;
+	return pending ? FIND_UNSETTLED : FIND_NONE;
 }
 
 enum find index_find_write(struct larder *h, const struct key *k, struct hit *hit)

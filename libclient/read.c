@@ -226,6 +226,7 @@ static __attribute__((noinline)) int get_refused(int result, size_t *lenp)
 int larder_get(struct larder *h, const void *key, size_t klen, void *buf, size_t *lenp)
 {
 	struct read_found found;
+	uint64_t hash;
 	int result;
 
 	if (UNLIKELY(lenp == NULL || (buf == NULL && *lenp != 0)))
@@ -235,11 +236,16 @@ int larder_get(struct larder *h, const void *key, size_t klen, void *buf, size_t
 		result = handle_enter(h);
 	if (UNLIKELY(result != 0))
 		return get_refused(result, lenp);
-	if (LIKELY(h->ns == 0 &&
-		   read_simple(h, hash_key(h->seed, key, klen), key, klen, buf, *lenp, &found)))
+	hash = hash_key(h->seed, key, klen);
+	if (LIKELY(h->ns == 0 && read_simple(h, hash, key, klen, buf, *lenp, &found))) {
 		*lenp = found.len;
-	else
+	} else if (read_absent(h, hash)) {
+		add_own(&h->ns_count->misses, 1);
+		*lenp = 0;
+		result = LARDER_MISS;
+	} else {
 		result = get_general(h, key, klen, buf, lenp);
+	}
 	handle_leave(h);
 	return result;
 }

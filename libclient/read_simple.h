@@ -90,4 +90,32 @@ static inline __attribute__((always_inline)) bool read_simple(struct larder *h, 
 	return true;
 }
 
+/* As read_absent(), for a home that has words in second buckets. */
+static inline bool read_absent_second(const struct larder *h, uint64_t hash, uint64_t pattern,
+				      const struct shm_bucket *home)
+{
+	uint64_t spread = hash_spread(hash_tag_of(hash, h->bucket_bits), h->bucket_mask0);
+	const struct shm_bucket *alt = index_hinted(h, hash ^ spread);
+
+	if (bucket_match(alt, slot_with_kind(pattern, SLOT_PENDING) | SLOT_ALT) != 0)
+		return false;
+	/* [A1] acquire fence, pairs with [P1] in displace.c: PENDING is looked for first */
+	fence_acquire();
+	return bucket_match(alt, pattern | SLOT_ALT) == 0 && bucket_live(alt) && bucket_live(home);
+}
+
+/* The short way to a miss, with the steps of index_find_read(): no entry with the key's tag, in buckets
+ * that nobody splits. Return: the key is absent; false: look properly. */
+static inline bool read_absent(const struct larder *h, uint64_t hash)
+{
+	uint64_t pattern = (uint64_t)SLOT_COMMITTED << SLOT_KIND_SHIFT |
+			   (uint64_t)hash_tag_of(hash, h->bucket_bits) << SLOT_TAG_SHIFT;
+	const struct shm_bucket *home = index_hinted(h, hash);
+
+	if (bucket_match(home, pattern) != 0 || !bucket_live(home))
+		return false;
+	/* [O2] acquire, pairs with [O1] in overflow_up(): loaded after the home scan */
+	return LIKELY(!overflow_any(home)) || read_absent_second(h, hash, pattern, home);
+}
+
 #endif
