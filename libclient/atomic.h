@@ -201,8 +201,8 @@ static inline void copy_inline(uint8_t *d, const uint8_t *s, size_t n)
 			/* keeps the loop from becoming a call of memcpy() */
 			fence_compiler();
 		}
-		/* Counts n = 256 of one caller into a shorter buffer of another one:
-		 * cppcheck-suppress pointerOutOfBoundsCond */
+		/* It takes the n of one caller with the buffer of another. */
+		/* cppcheck-suppress pointerOutOfBoundsCond */
 		memcpy(d + (n - 32), s + (n - 32), 32);
 	} else if (n >= 16) {
 		memcpy(d, s, 16);
