@@ -38,6 +38,7 @@
 #define COMPACT_DEAD 56u /* of 256: a segment is worth cleaning for its dead bytes alone */
 #define MOSTLY_DEAD 128u /* of 256 */
 #define WALK_GROUP 16u
+#define STACK_SEGMENTS 4096u /* a region of 8 GiB */
 #define MOVE_ROUNDS 8
 
 struct pick {
@@ -414,12 +415,14 @@ static bool walk(struct larder *h, const struct step *s, const struct pick *p)
 static bool body_goes(struct larder *h, const struct step *s, const struct pick *p)
 {
 	struct hit head;
+	enum extent_link link = extent_linked(h, p->seg, seg_gen(p->word), &head);
 	bool goes = true;
 
-	if (!extent_linked(h, p->seg, seg_gen(p->word), &head))
+	if (link == EXTENT_ORPHAN)
 		return true;
-	if (!write_protect(h, &head) || (item_current(h, &head.it, head.epoch) &&
-					 policy_survives(h, head.bucket, head.i, s->cutoff))) {
+	if (link == EXTENT_UNSURE || !write_protect(h, &head) ||
+	    (item_current(h, &head.it, head.epoch) &&
+	     policy_survives(h, head.bucket, head.i, s->cutoff))) {
 		goes = false;
 	} else {
 		uint64_t hash = load_relaxed(&h->table[p->seg].expiry);
@@ -439,10 +442,16 @@ static bool body_goes(struct larder *h, const struct step *s, const struct pick 
 
 /* ------------------------------------------------------------------ the step */
 
-static bool marks_ready(struct larder *h, struct hazard_set *set)
+/* Bitmaps of all segments: on the stack up to STACK_SEGMENTS, so that a set that cleans calls no malloc. */
+static bool marks_ready(struct larder *h, struct hazard_set *set, uint64_t *stack)
 {
 	size_t words = ((size_t)h->n_segs + 63) / 64;
 
+	if (h->n_segs <= STACK_SEGMENTS) {
+		set->own = stack;
+		set->any = stack + words;
+		return true;
+	}
 	if (h->scratch_room < 2 * words * sizeof(uint64_t)) {
 		void *p = realloc(h->scratch, 2 * words * sizeof(uint64_t));
 
@@ -500,9 +509,10 @@ static void clean_victims(struct larder *h, struct step *s)
 unsigned cleaner_step(struct larder *h, unsigned victims, bool harsh)
 {
 	unsigned max = victims < VICTIMS_MAX ? victims : VICTIMS_MAX;
+	uint64_t stack[2 * STACK_SEGMENTS / 64];
 	struct step s = {.freed = 0, .harsh = harsh};
 
-	if (!marks_ready(h, &s.set))
+	if (!marks_ready(h, &s.set, stack))
 		return 0;
 	survey_segments(h, &s, max, false);
 	if (s.n_victims == 0)

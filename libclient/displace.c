@@ -215,12 +215,28 @@ bool displace_split(struct larder *h, const struct survey *s, bool deep)
 	return false;
 }
 
+/* Words of dropped segments are room. Return: one was removed. */
+static bool clear_any_stale(struct larder *h, const struct survey *s)
+{
+	for (unsigned pos = 0; pos < BOTH; pos++) {
+		uint64_t word = survey_word(s, pos);
+		struct hit hit;
+
+		if (!slot_names_item(word) || slot_frozen(word) ||
+		    index_load(h, word, &hit) == FIND_HIT || word_fresh(word, hit.seg_word))
+			continue;
+		survey_clear_stale(h, s, pos, &hit);
+		return true;
+	}
+	return false;
+}
+
 unsigned displace_evict(struct larder *h, const struct survey *s, uint64_t pending)
 {
 	struct hit victim;
 	unsigned pos = oldest_entry(h, s);
 
-	if (pos == NOWHERE || !load_entry(h, s, pos, &victim) ||
+	if (clear_any_stale(h, s) || pos == NOWHERE || !load_entry(h, s, pos, &victim) ||
 	    !take_place(h, s, pos, &victim, pending))
 		return NOWHERE;
 	account_evicted(h, &victim);

@@ -225,40 +225,54 @@ static bool head_lists(const struct larder *h, const struct hit *hit, uint64_t e
 	return false;
 }
 
-static bool entry_lists(struct larder *h, const struct key *k, bool alt, uint64_t extent,
-			uint64_t word, struct hit *head)
+/* A head that the cleaner moves, or that is displaced, changes its word or its entry, not its list: what
+ * cannot be read in peace may be it. */
+static enum extent_link entry_lists(struct larder *h, const struct key *k, bool alt,
+				    uint64_t extent, const shm_u64 *entry, struct hit *head)
 {
-	return (word & SLOT_MATCH_MASK) == key_pattern(k, alt) &&
-	       index_load(h, word, head) == FIND_HIT && head->it.type == ITEM_EXTENTS &&
-	       head_lists(h, head, extent);
+	/* [A1] acquire, pairs with [P1] in write.c: the head's bytes are seen with its word */
+	uint64_t word = load_acquire(entry);
+	uint64_t match = word & SLOT_MATCH_MASK & ~SLOT_FROZEN;
+	enum find found;
+
+	if (match == slot_with_kind(key_pattern(k, alt), SLOT_PENDING))
+		return EXTENT_UNSURE;
+	if (match != key_pattern(k, alt))
+		return EXTENT_ORPHAN;
+	found = slot_frozen(word) ? FIND_RETRY : index_load(h, word, head);
+	if (found == FIND_RETRY)
+		return EXTENT_UNSURE;
+	if (found == FIND_HIT && head->it.type == ITEM_EXTENTS && head_lists(h, head, extent))
+		return EXTENT_LINKED;
+	return load_acquire(entry) == word ? EXTENT_ORPHAN : EXTENT_UNSURE;
 }
 
-static bool bucket_lists(struct larder *h, const struct key *k, bool alt, uint64_t extent,
-			 struct hit *head)
+static enum extent_link bucket_lists(struct larder *h, const struct key *k, bool alt,
+				     uint64_t extent, struct hit *head)
 {
-	/* A bucket that is split meanwhile shows nothing: on to its child. */
-	for (unsigned look = 0; look <= h->n_levels; look++) {
-		struct shm_bucket *b = index_locate(h, alt ? k->hash2 : k->hash);
+	struct shm_bucket *b = index_locate(h, alt ? k->hash2 : k->hash);
+	enum extent_link link = EXTENT_ORPHAN;
 
-		for (unsigned i = 0; b != NULL && i < SHM_WORDS; i++) {
-			if (!entry_lists(h, k, alt, extent, load_acquire(&b->word[i]), head))
-				continue;
-			head->bucket = b;
-			head->i = i;
-			return true;
-		}
-		if (b == NULL || bucket_live(b))
-			return false;
+	for (unsigned i = 0; b != NULL && i < SHM_WORDS && link == EXTENT_ORPHAN; i++) {
+		link = entry_lists(h, k, alt, extent, &b->word[i], head);
+		head->bucket = b;
+		head->i = i;
 	}
-	return false;
+	/* A bucket that was split meanwhile shows nothing. */
+	if (link == EXTENT_ORPHAN && b != NULL && !bucket_live(b))
+		return EXTENT_UNSURE;
+	return link;
 }
 
-bool extent_linked(struct larder *h, uint32_t seg, uint64_t gen, struct hit *head)
+enum extent_link extent_linked(struct larder *h, uint32_t seg, uint64_t gen, struct hit *head)
 {
 	struct key k = {.hash = load_relaxed(&h->table[seg].expiry)};
 	uint64_t extent = extent_word(seg, gen);
+	enum extent_link link;
 
 	k.tag = hash_tag(k.hash, h->bucket_mask0);
 	k.hash2 = k.hash ^ hash_spread(k.tag, h->bucket_mask0);
-	return bucket_lists(h, &k, false, extent, head) || bucket_lists(h, &k, true, extent, head);
+	/* Home first: a head that is displaced goes from there to the second bucket. */
+	link = bucket_lists(h, &k, false, extent, head);
+	return link != EXTENT_ORPHAN ? link : bucket_lists(h, &k, true, extent, head);
 }

@@ -24,10 +24,13 @@ void extent_drop(struct larder *h, const struct hit *hit);
  */
 bool extent_read(const struct larder *h, const struct hit *hit, void *dst, size_t room);
 
+/* EXTENT_UNSURE: an entry that may be the head's is on the move: the body must stay. */
+enum extent_link { EXTENT_ORPHAN, EXTENT_LINKED, EXTENT_UNSURE };
+
 /*
  * extent_linked - is this body segment, held in CLEANING by the caller, listed by a linked head?
  * @head: out: the head, if it is
  */
-bool extent_linked(struct larder *h, uint32_t seg, uint64_t gen, struct hit *head);
+enum extent_link extent_linked(struct larder *h, uint32_t seg, uint64_t gen, struct hit *head);
 
 #endif

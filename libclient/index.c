@@ -20,6 +20,8 @@
 
 #include "hazard.h"
 
+#define SETTLE_SPINS 64 /* about 200 ns: a live process is done by then */
+
 enum find index_load(struct larder *h, uint64_t word, struct hit *hit)
 {
 	hit->word = word;
@@ -111,6 +113,9 @@ static enum find scan_view(struct larder *h, const struct key *k, const uint64_t
 			hit->bucket = view_bucket(h, alt ? k->hash2 : k->hash, i, words[i]);
 			hit->i = i;
 		}
+		/* A word of a view cannot be loaded again; if its item has moved since, look anew. */
+		if (r == FIND_NONE && !word_fresh(words[i], hit->seg_word))
+			return FIND_RETRY;
 		if (r != FIND_NONE)
 			return r;
 	}
@@ -179,6 +184,26 @@ enum find index_find_read(struct larder *h, const struct key *k, struct hit *hit
 	if (UNLIKELY(!bucket_live(alt) || !bucket_live(home)))
 		return find_in_split(h, k, hit);
 	return pending ? FIND_UNSETTLED : FIND_NONE;
+}
+
+void index_settle(struct larder *h, const struct key *k)
+{
+	struct shm_bucket *alt = index_hinted(h, k->hash2);
+	uint64_t pattern = slot_with_kind(key_pattern(k, true), SLOT_PENDING);
+
+	for (unsigned i = 0; bucket_live(alt) && i < SHM_WORDS; i++) {
+		uint64_t word = load_acquire(&alt->word[i]);
+		struct hit hit;
+		int spins = SETTLE_SPINS;
+
+		if ((word & SLOT_MATCH_MASK) != pattern ||
+		    index_examine(h, k, word, &hit) != FIND_HIT)
+			continue;
+		while (spins > 0 && load_acquire(&alt->word[i]) == word)
+			spins--;
+		if (spins == 0 && index_unlink(h, alt, i, word, k->hash2 & h->bucket_mask0))
+			stat_add(h, STAT_pending_killed, 1);
+	}
 }
 
 enum find index_find_write(struct larder *h, const struct key *k, struct hit *hit)
@@ -270,12 +295,11 @@ static bool lower_overflow(struct shm_bucket *b, uint8_t *v)
 	return true;
 }
 
-void overflow_down(struct larder *h, uint64_t word, uint64_t low)
+/* The count is frozen: it is passed to the children, announced as a split (split.c says why). */
+static void lower_in_child(struct larder *h, uint64_t hash)
 {
-	uint64_t hash = home_of_alt(h, word, low);
 	uint64_t nested = load_private(&h->slot->splitting);
 
-	/* A frozen count is passed to the children: announce it as a split (split.c says why). */
 	hazard_set(h, &h->slot->splitting, 1);
 	for (unsigned level = index_hinted_level(h, hash); level < h->n_levels; level++) {
 		struct shm_bucket *b = index_at(h, level, hash);
@@ -289,6 +313,16 @@ void overflow_down(struct larder *h, uint64_t word, uint64_t low)
 	}
 	if (nested == 0)
 		hazard_clear(&h->slot->splitting);
+}
+
+void overflow_down(struct larder *h, uint64_t word, uint64_t low)
+{
+	uint64_t hash = home_of_alt(h, word, low);
+	struct shm_bucket *home = index_hinted(h, hash);
+	uint8_t v = load_acquire_u8(&home->overflow);
+
+	if ((v & OVERFLOW_VALUE) == 0 || !lower_overflow(home, &v))
+		lower_in_child(h, hash);
 }
 
 bool index_unlink(struct larder *h, struct shm_bucket *b, unsigned i, uint64_t word, uint64_t low)

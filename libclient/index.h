@@ -90,8 +90,9 @@ static inline struct shm_bucket *index_at(const struct larder *h, unsigned level
  * what lies below is punched, and not to be touched (a read would allocate it again). */
 static inline unsigned index_hinted_level(const struct larder *h, uint64_t hash)
 {
-	/* relaxed: a hint; a wrong one shows VIRGIN or frozen words */
-	uint64_t hint = load_relaxed(&h->hdr->index);
+	/* [G4] acquire, pairs with [G3] in growth.c: the children are complete when the hint has passed
+	 * their parent. An older hint shows VIRGIN or frozen words. */
+	uint64_t hint = load_acquire(&h->hdr->index);
 	unsigned level = (unsigned)(hint >> 56) & (SHM_LEVELS - 1);
 	uint64_t split = hint & ((1ULL << 56) - 1);
 
@@ -104,8 +105,8 @@ static inline struct shm_bucket *index_hinted(const struct larder *h, uint64_t h
 {
 	uint64_t number = hash & h->hint_mask;
 
-	/* relaxed: as in index_hinted_level(), which takes the same word apart */
-	if (LIKELY(load_relaxed(&h->hdr->index) == h->hint && number >= h->hint_split))
+	/* [G4] acquire, as in index_hinted_level(), which takes the same word apart */
+	if (LIKELY(load_acquire(&h->hdr->index) == h->hint && number >= h->hint_split))
 		return &h->hint_base[number];
 	return index_at(h, index_hinted_level(h, hash), hash);
 }
@@ -184,6 +185,14 @@ static inline bool hit_intact(const struct larder *h, const struct hit *hit)
  * FIND_NONE is definite. Liveness of the item (expiry, flush) is the caller's to check.
  */
 enum find index_find_read(struct larder *h, const struct key *k, struct hit *hit);
+
+/*
+ * index_settle - a reader met FIND_UNSETTLED in each of its rounds: end it
+ * A process that stopped while it displaced the key, or inserted it, hides it. Its PENDING word is
+ * removed after a short spin: the key is then evicted, or was never stored, and does not come back by
+ * itself. Not for read-only handles.
+ */
+void index_settle(struct larder *h, const struct key *k);
 
 /*
  * index_find_write - the same for a writer: in live buckets only (finishes splits that it meets)

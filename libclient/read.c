@@ -131,14 +131,27 @@ static int read_miss(struct read *r)
 	return LARDER_MISS;
 }
 
+/* The rounds are over, or almost: may the caller look once more? */
+static bool read_once_more(struct larder *h, const struct key *k, enum find f, int round)
+{
+	if (round + 1 < READ_ROUNDS)
+		return true;
+	if (f != FIND_UNSETTLED || round + 1 > READ_ROUNDS || h->rdonly)
+		return false;
+	index_settle(h, k);
+	return true;
+}
+
 static int read_rounds(struct larder *h, const struct key *k, struct read *r)
 {
-	for (int round = 0; round < READ_ROUNDS; round++) {
+	enum find f = FIND_RETRY;
+
+	for (int round = 0; round == 0 || read_once_more(h, k, f, round - 1); round++) {
 		struct hit hit;
-		enum find f = index_find_read(h, k, &hit);
 		int result;
 
-		if (f == FIND_NONE)
+		f = index_find_read(h, k, &hit);
+		if (f == FIND_NONE && round < READ_ROUNDS)
 			return LARDER_MISS;
 		if (UNLIKELY(f != FIND_HIT))
 			continue;
@@ -164,13 +177,15 @@ int read_key(struct larder *h, const struct key *k, struct read *r)
 
 int read_exists(struct larder *h, const struct key *k)
 {
+	enum find f = FIND_RETRY;
+
 	stat_add(h, STAT_exists, 1);
-	for (int round = 0; round < READ_ROUNDS; round++) {
+	for (int round = 0; round == 0 || read_once_more(h, k, f, round - 1); round++) {
 		struct hit hit;
-		enum find f = index_find_read(h, k, &hit);
 		bool current;
 
-		if (f == FIND_NONE)
+		f = index_find_read(h, k, &hit);
+		if (f == FIND_NONE && round < READ_ROUNDS)
 			return LARDER_MISS;
 		if (UNLIKELY(f != FIND_HIT))
 			continue;
@@ -179,6 +194,7 @@ int read_exists(struct larder *h, const struct key *k)
 			continue;
 		return current ? LARDER_OK : LARDER_MISS;
 	}
+	stat_add(h, STAT_get_contended, 1);
 	return LARDER_MISS;
 }
 

@@ -71,10 +71,10 @@ static inline __attribute__((always_inline)) bool read_simple(struct larder *h, 
 	end = (at & h->seg_mask) + ITEM_HEADER + klen + vlen;
 	found->flags = 0;
 	if (header & (uint64_t)ITEM_META << 24) {
-		if (UNLIKELY(!read_simple_meta(h, p, found)))
+		end += ITEM_META_BYTES;
+		if (UNLIKELY(end > h->seg_bytes || !read_simple_meta(h, p, found)))
 			return false;
 		p += ITEM_META_BYTES;
-		end += ITEM_META_BYTES;
 	}
 	if (UNLIKELY(end > h->seg_bytes || !shared_equal(p, key, klen)))
 		return false;

@@ -60,7 +60,7 @@ static bool in_child(const struct larder *h, unsigned level, uint64_t number, un
 	return load_acquire(&c->word[i]) != 0 && load_acquire(&d->word[i]) != 0;
 }
 
-/* Return: the entry is frozen, so the children must be visited. */
+/* Return: the entry is frozen or punched, so the children must be visited. */
 static bool visit_entry(struct larder *h, struct scan *s, unsigned level, uint64_t number,
 			unsigned i)
 {
@@ -69,6 +69,8 @@ static bool visit_entry(struct larder *h, struct scan *s, unsigned level, uint64
 	for (int round = 0; round < EMIT_ROUNDS; round++) {
 		uint64_t word = load_acquire(&b->word[i]);
 
+		if (slot_kind(word) == SLOT_VIRGIN)
+			return true;
 		if (slot_frozen(word) && level + 1 < h->n_levels) {
 			if (!in_child(h, level, number, i))
 				emit(h, s, word);
@@ -91,6 +93,7 @@ static bool visit_bucket(struct larder *h, struct scan *s, unsigned level, uint6
 	if (!children)
 		for (unsigned i = 0; i < SHM_WORDS; i++)
 			children |= visit_entry(h, s, level, number, i);
+	/* Whoever is here came through a split parent: VIRGIN means punched since the hint was loaded. */
 	return children && level + 1 < h->n_levels;
 }
 

@@ -38,20 +38,20 @@ static enum survey_result meet_pending(struct larder *h, struct survey *s, unsig
 	return SURVEY_NONE;
 }
 
-/* A word of a dropped segment. While H1 names the segment its generation cannot come round, so the word
+/* A word of a dropped segment. While a hazard names the segment its generation cannot come round, so the word
  * that is removed is stale still. */
-static enum survey_result clear_stale(struct larder *h, const struct survey *s, unsigned pos,
+enum survey_result survey_clear_stale(struct larder *h, const struct survey *s, unsigned pos,
 				      const struct hit *hit)
 {
 	bool stale = hit->seg >= h->n_segs;
 	bool removed;
 
 	if (!stale) {
-		hazard_set(h, &h->slot->h1, (uint64_t)hit->seg + 1);
+		hazard_set(h, &h->slot->pin[0], (uint64_t)hit->seg + 1);
 		stale = !word_fresh(hit->word, load_acquire(&h->segs[hit->seg].word));
 	}
 	removed = stale && survey_unlink(h, s, pos, hit->word);
-	hazard_clear(&h->slot->h1);
+	hazard_clear(&h->slot->pin[0]);
 	stat_add(h, STAT_stale_cleared, removed);
 	return SURVEY_AGAIN; /* the entry is read again: EMPTY, or somebody else's */
 }
@@ -85,7 +85,7 @@ static enum survey_result survey_entry(struct larder *h, const struct key *k, st
 							 : meet_pending(h, s, pos, self, word);
 	if (word_fresh(word, hit.seg_word))
 		return SURVEY_NONE; /* another key with this tag */
-	return clear_stale(h, s, pos, &hit);
+	return survey_clear_stale(h, s, pos, &hit);
 }
 
 enum survey_result survey_key(struct larder *h, const struct key *k, struct survey *s,

@@ -32,6 +32,11 @@ bool survey_locate(struct larder *h, const struct key *k, struct survey *s);
 enum survey_result survey_key(struct larder *h, const struct key *k, struct survey *s,
 			      unsigned self, bool need_room);
 
+/* survey_clear_stale - remove the word in @hit, which named a dropped segment when it was loaded; under a
+ * hazard of its own, because H1 may stand for another item. Return: SURVEY_AGAIN. */
+enum survey_result survey_clear_stale(struct larder *h, const struct survey *s, unsigned pos,
+				      const struct hit *hit);
+
 /* survey_choose - the empty entry to insert into; NOWHERE if both buckets are full */
 unsigned survey_choose(const struct survey *s);
 

@@ -55,9 +55,10 @@ simple_find(const struct larder *h, uint64_t hash, const struct key *k, struct s
 		return false;
 	size = ITEM_HEADER;
 	if (header & (uint64_t)ITEM_META << 24) {
-		if ((load_relaxed((const shm_u64 *)(const void *)(p + 8)) >> 40 & 0xffff) != 0)
-			return false;
 		size += ITEM_META_BYTES;
+		if ((at & h->seg_mask) + size > h->seg_bytes ||
+		    (load_relaxed((const shm_u64 *)(const void *)(p + 8)) >> 40 & 0xffff) != 0)
+			return false;
 	}
 	old->bytes = k->len + (header & 0xffff);
 	old->padded = (size + old->bytes + (1u << h->unit_shift) - 1) >> h->unit_shift

@@ -46,7 +46,8 @@
  * Signals	Reads (get, exists, mget, mexists) are async-signal-safe on a handle that is not
  *		inside a call; everything else is not. A call on a busy handle returns -EBUSY.
  * System calls	None in get, exists, set, add, replace, cas, touch, delete, incr, decr, mget, mset,
- *		mdelete, mexists. Exceptions: the first call after a fork; one membarrier(2) for
+ *		mdelete, mexists. Exceptions: a value over half a segment (larder_info tells its
+ *		size) is put together in memory from malloc(); the first call after a fork; one membarrier(2) for
  *		each segment that the caller must recycle itself because the daemon is away; and,
  *		at most once a second, a non-blocking reconnect after the daemon was lost.
  *

@@ -164,11 +164,11 @@ static void test_linked(void **state)
 	while (!seg_body(load_relaxed(&h->segs[seg].word)))
 		seg++;
 	w = load_relaxed(&h->segs[seg].word);
-	assert_true(extent_linked(h, seg, seg_gen(w), &head));
+	assert_int_equal(extent_linked(h, seg, seg_gen(w), &head), EXTENT_LINKED);
 	assert_int_equal(head.it.vlen, big);
-	assert_false(extent_linked(h, seg, seg_gen(w) + 1, &head));
+	assert_int_equal(extent_linked(h, seg, seg_gen(w) + 1, &head), EXTENT_ORPHAN);
 	assert_int_equal(larder_delete(h, "k", 1), 0);
-	assert_false(extent_linked(h, seg, seg_gen(w), &head));
+	assert_int_equal(extent_linked(h, seg, seg_gen(w), &head), EXTENT_ORPHAN);
 }
 
 /* R10: killed between two bodies. Nobody lists them, so the cleaner takes them as orphans. */
