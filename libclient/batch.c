@@ -160,7 +160,7 @@ static void one_get(struct larder *h, struct larder_op *op, uint64_t hash)
 
 	if (UNLIKELY(op->buf == NULL && op->len != 0)) {
 		op->result = -EINVAL;
-	} else if (LIKELY(h->ns == 0 &&
+	} else if (LIKELY(h->ns == 0 && op->klen <= SIMPLE_KEY_MAX &&
 			  read_simple(h, hash, op->key, op->klen, op->buf, op->len, &found))) {
 		op->len = found.len;
 		op->version = found.version;

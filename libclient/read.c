@@ -230,7 +230,7 @@ static __attribute__((noinline)) int get_general(struct larder *h, const void *k
 	return result == LARDER_OK && r.len > r.room ? LARDER_TRUNC : result;
 }
 
-/* The handle could not be entered, or the arguments are off. */
+/* The handle could not be entered. */
 static __attribute__((noinline)) int get_refused(int result, size_t *lenp)
 {
 	if (result != LARDER_DETACHED)
@@ -247,13 +247,14 @@ int larder_get(struct larder *h, const void *key, size_t klen, void *buf, size_t
 
 	if (UNLIKELY(lenp == NULL || (buf == NULL && *lenp != 0)))
 		return -EINVAL;
-	result = key_check(key, klen);
-	if (LIKELY(result == 0))
-		result = handle_enter(h);
+	if (UNLIKELY(key == NULL || klen - 1 >= LARDER_KEY_MAX))
+		return key_check(key, klen);
+	result = handle_enter(h);
 	if (UNLIKELY(result != 0))
 		return get_refused(result, lenp);
 	hash = hash_key(h->seed, key, klen);
-	if (LIKELY(h->ns == 0 && read_simple(h, hash, key, klen, buf, *lenp, &found))) {
+	if (LIKELY(h->ns == 0 && klen <= SIMPLE_KEY_MAX &&
+		   read_simple(h, hash, key, klen, buf, *lenp, &found))) {
 		*lenp = found.len;
 	} else if (read_absent(h, hash)) {
 		add_own(&h->ns_count->misses, 1);

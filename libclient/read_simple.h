@@ -11,6 +11,8 @@
 /* What a plain header is compared with: no extension but META, no type but plain. */
 #define NOT_SIMPLE ((uint64_t)(0xff0000u | (0xffu & ~ITEM_META) << 8) << 16)
 
+#define SIMPLE_KEY_MAX 0xffu /* longer keys have the LONG extension */
+
 /* What a read found besides the value. */
 struct read_found {
 	size_t len;
@@ -32,7 +34,8 @@ static inline bool read_simple_meta(struct larder *h, const uint8_t *p, struct r
 
 /*
  * The common case in one piece, without the general decoder: the home bucket's first match is the key,
- * in the default namespace, its item is plain with at most a deadline, and the value fits. The steps
+ * in the default namespace, at most 255 bytes, its item is plain with at most a deadline, and the value
+ * fits. The steps
  * and their orders are those of index_find_read(), index_examine() and read_round(); whatever is
  * different goes there.
  * Return: done: the value is copied, @found is set, and it counts as a hit.
@@ -64,7 +67,7 @@ static inline __attribute__((always_inline)) bool read_simple(struct larder *h, 
 	header = load_relaxed((const shm_u64 *)(const void *)p);
 	vlen = header & 0xffff;
 	if (UNLIKELY(((slot_gen(word) ^ seg_word) & SLOT_GEN_MASK) != 0 ||
-		     (header & NOT_SIMPLE) != 0 || (header >> 16 & 0xff) != klen || vlen > room ||
+		     (header & (NOT_SIMPLE | 0xff0000u)) != klen << 16 || vlen > room ||
 		     load_relaxed(&segment->epoch) < load_acquire(&h->hdr->flushed_at0)))
 		return false;
 	p += ITEM_HEADER;
