@@ -16,6 +16,12 @@
 
 #define WORK_MS 1800u
 
+#ifdef __SANITIZE_ADDRESS__
+#define FILTER false /* the sanitizer's runtime makes system calls of its own */
+#else
+#define FILTER true
+#endif
+
 struct scene {
 	const struct larderd *d;
 	pid_t daemon;
@@ -49,7 +55,8 @@ static int work(void *arg)
 	kill(scene->daemon, SIGSTOP);
 	if (scene->stop_keeper)
 		kill(scene->d->keeper, SIGSTOP);
-	allow_only_the_end();
+	if (FILTER)
+		allow_only_the_end();
 	for (unsigned i = 0; now_ms() < end; i++) {
 		unsigned key = i % 1000;
 
