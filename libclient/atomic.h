@@ -111,7 +111,7 @@ static inline uint32_t fetch_sub_u32(shm_u32 *p, uint32_t n)
 static inline uint64_t load_private(const shm_u64 *p)
 {
 	/* relaxed: no other thread stores here */
-	return atomic_load_explicit(p, memory_order_relaxed);
+	return sim_value((uintptr_t)p, atomic_load_explicit(p, memory_order_relaxed));
 }
 
 /* For words that only this process writes: statistics, hints. */

@@ -188,7 +188,7 @@ static uint64_t to_limbo(struct larder *h, const struct pick *p)
 
 	segment_empty(h, p->seg);
 	/* [S1] release, pairs with [S2] in hit_intact(): the generation moves before the next lease */
-	if (!cas(&h->segs[p->seg].word, p->word, limbo))
+	if (!handle_alive(h) || !cas(&h->segs[p->seg].word, p->word, limbo))
 		return 0;
 	stat_add(h, STAT_cleaned, 1);
 	return limbo;
@@ -270,7 +270,7 @@ static void keep_birth(struct larder *h, uint32_t from, uint32_t to)
 	uint32_t born = load_relaxed_u32(&h->table[from].born_s);
 
 	if (load_relaxed_u32(&h->table[to].born_s) > born)
-		store_relaxed_u32(&h->table[to].born_s, born);
+		handle_store_u32(h, &h->table[to].born_s, born);
 }
 
 /* Copy an item into the survivors' lease. Return: the word of the copy, 0 if there is no room. */
@@ -286,9 +286,11 @@ static uint64_t copy_survivor(struct larder *h, const struct walked *x, struct i
 	if (it->ns == 0 && x->hit.epoch != lease->epoch)
 		return 0; /* flushed while we looked */
 	p = seg_base(h, lease->seg) + lease->off;
+	if (UNLIKELY(!handle_alive(h)))
+		return 0;
 	item_encode(p, it);
-	copy_in(p + it->off_key, item_key(h, x->hit.seg, x->hit.off, &x->hit.it),
-		it->klen + it->stored);
+	handle_copy_in(h, p + it->off_key, item_key(h, x->hit.seg, x->hit.off, &x->hit.it),
+		       it->klen + it->stored);
 	keep_birth(h, x->hit.seg, lease->seg);
 	segment_cover(h, lease, it->bytes, it->expiry);
 	return lease_slot_word(h, lease, slot_tag(x->hit.word), it->bytes) |
@@ -313,7 +315,7 @@ static enum fate move(struct larder *h, const struct walked *x)
 			stat_add(h, STAT_moved_bytes, it.bytes);
 			segment_dead(h, x->hit.seg, x->hit.it.bytes);
 			fate = FATE_DONE;
-		} else if (handle_alive(h)) {
+		} else {
 			segment_uncover(h, &h->survivors);
 		}
 	}
@@ -405,7 +407,7 @@ static bool walk(struct larder *h, const struct step *s, const struct pick *p)
 		for (n = 0; n < WALK_GROUP && next_item(h, p, fill, &off, &group[n]); n++)
 			;
 		for (unsigned i = 0; i < n; i++)
-			if (!walk_item(h, s, &group[i]))
+			if (!walk_item(h, s, &group[i]) || !handle_alive(h))
 				return false;
 	} while (n == WALK_GROUP);
 	return true;
@@ -433,10 +435,10 @@ static bool body_goes(struct larder *h, const struct step *s, const struct pick 
 		if (goes)
 			account_gone(h, &head, STAT_evicted);
 	}
-	hazard_clear(&h->slot->h1);
+	hazard_drop(h, &h->slot->h1);
 	if (!goes)
 		/* relaxed: a hint; it was seen linked just now */
-		store_relaxed(&h->table[p->seg].lease_seq, load_relaxed(&h->hdr->lease_seq));
+		handle_store(h, &h->table[p->seg].lease_seq, load_relaxed(&h->hdr->lease_seq));
 	return goes;
 }
 
@@ -487,7 +489,7 @@ static bool all_dead(const struct larder *h, uint32_t seg)
 
 static void clean_victims(struct larder *h, struct step *s)
 {
-	for (unsigned i = 0; i < s->n_victims; i++) {
+	for (unsigned i = 0; i < s->n_victims && handle_alive(h); i++) {
 		struct pick *p = &s->victim[i];
 		uint64_t limbo;
 

@@ -84,10 +84,10 @@ static bool announce_move(struct larder *h, struct mover *m)
 	struct shm_bucket *b = m->at.bucket[m->to / SHM_WORDS];
 	bool alt = m->to >= SHM_WORDS;
 
-	if (alt && !overflow_up(m->at.bucket[0]))
+	if (alt && !overflow_up(h, m->at.bucket[0]))
 		return false;
 	/* [I1] release, pairs with [I2] in survey_entry(): placed before X's old word goes */
-	if (cas(&b->word[m->to % SHM_WORDS], SLOT_EMPTY_WORD, m->pending))
+	if (handle_alive(h) && cas(&b->word[m->to % SHM_WORDS], SLOT_EMPTY_WORD, m->pending))
 		return true;
 	if (alt)
 		overflow_down(h, m->pending, m->at.low[1]);
@@ -117,7 +117,7 @@ static void finish_move(struct larder *h, struct mover *m)
 	/* relaxed: a hint; before the word, so that the entry is not taken for an old one */
 	store_relaxed_u8(&b->recency[m->to % SHM_WORDS], m->recency);
 	/* [P1] release, pairs with [A1] in index_examine(): the item was published before */
-	if (!cas(&b->word[m->to % SHM_WORDS], m->pending, word))
+	if (!handle_alive(h) || !cas(&b->word[m->to % SHM_WORDS], m->pending, word))
 		account_evicted(h, &m->hit);
 }
 
@@ -127,10 +127,10 @@ static bool take_place(struct larder *h, const struct survey *s, unsigned pos,
 {
 	bool alt = pos >= SHM_WORDS;
 
-	if (alt && !overflow_up(s->bucket[0]))
+	if (alt && !overflow_up(h, s->bucket[0]))
 		return false;
 	pending |= alt ? SLOT_ALT : 0;
-	if (!cas(&hit->bucket->word[hit->i], hit->word, pending)) {
+	if (!handle_alive(h) || !cas(&hit->bucket->word[hit->i], hit->word, pending)) {
 		if (alt)
 			overflow_down(h, pending, s->low[1]);
 		return false;

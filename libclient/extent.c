@@ -58,7 +58,8 @@ static void drop_body(struct larder *h, uint64_t extent)
 	w = seg_make(SEG_CLEANING, true, h->me, seg_gen(w));
 	segment_empty(h, seg);
 	/* [S1] release, pairs with [S2] in hit_intact(): the generation moves before the next lease */
-	cas(&h->segs[seg].word, w, seg_make(SEG_LIMBO, false, 0, seg_gen(w) + 1));
+	if (handle_alive(h))
+		cas(&h->segs[seg].word, w, seg_make(SEG_LIMBO, false, 0, seg_gen(w) + 1));
 }
 
 /* The i-th extent of a head; its list is inside the item, which item_decode() has checked. */
@@ -121,10 +122,10 @@ static int write_body(struct larder *h, const struct write *w, const uint8_t *va
 	if (r != 0)
 		return r;
 	t = &h->table[body.seg];
-	copy_in(seg_base(h, body.seg), value + (i << h->seg_shift), bytes);
+	handle_copy_in(h, seg_base(h, body.seg), value + (i << h->seg_shift), bytes);
 	/* relaxed: read by a cleaner after its CAS on the sealed word */
-	store_relaxed_u32(&t->fill, (uint32_t)bytes);
-	store_relaxed(&t->expiry, w->key.hash);
+	handle_store_u32(h, &t->fill, (uint32_t)bytes);
+	handle_store(h, &t->expiry, w->key.hash);
 	*extent = extent_word(body.seg, seg_gen(body.word));
 	segment_seal(h, &body);
 	segment_end(h);

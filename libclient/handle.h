@@ -8,9 +8,11 @@
  *
  * busy     set around every call: a signal handler that comes in between gets -EBUSY.
  * alive    points to a word that reads 0 in a forked child (a page with MADV_WIPEONFORK), or to a
- *          constant 0 while detached. It is read again right before each publishing CAS: a fork in a
- *          signal handler in the middle of a set must not let the child publish with its parent's
- *          hazards.
+ *          constant 0 while detached. Whoever changes a key looks at it again right before each of its
+ *          stores: when a signal handler forks in the middle of a set, the child goes on with copies of
+ *          its parent's lease and slot, and must not store there. It runs on to the end of the call,
+ *          storing nothing, loses each race that it enters, and returns -EAGAIN. An instruction lies
+ *          between look and store; what is stored after a fork right there is what the parent stores.
  * guard    is loaded in every call: the kernel marks it when the region's keeper ends.
  * budget   counts calls down to the next look at the heartbeat (attach_enter_slow).
  */
@@ -201,9 +203,35 @@ static inline void handle_leave(struct larder *h)
 	h->busy = 0;
 }
 
+/* In the child of a fork inside this call: the slot is the parent's. A detached handle has its own. */
+static inline bool handle_astray(const struct larder *h)
+{
+	return UNLIKELY(!handle_alive(h)) && h->slot != h->private_slot;
+}
+
+/* Stores that a child leaves out; relaxed. */
+static inline void handle_store(const struct larder *h, shm_u64 *p, uint64_t v)
+{
+	if (LIKELY(handle_alive(h)))
+		store_relaxed(p, v);
+}
+
+static inline void handle_store_u32(const struct larder *h, shm_u32 *p, uint32_t v)
+{
+	if (LIKELY(handle_alive(h)))
+		store_relaxed_u32(p, v);
+}
+
+static inline void handle_copy_in(const struct larder *h, void *dst, const void *src, size_t n)
+{
+	if (LIKELY(handle_alive(h)))
+		copy_in(dst, src, n);
+}
+
 static inline void stat_add(struct larder *h, enum counter stat, uint64_t n)
 {
-	add_own(&h->slot->count[stat], n);
+	if (LIKELY(!handle_astray(h)))
+		add_own(&h->slot->count[stat], n);
 }
 
 static inline int key_check(const void *key, size_t klen)

@@ -22,7 +22,7 @@
 static inline void hazard_set(const struct larder *h, shm_u64 *word, uint64_t value)
 {
 	/* relaxed: ordered against the check below by the fence, or by the reclaimer's membarrier */
-	store_relaxed(word, value);
+	handle_store(h, word, value);
 	if (UNLIKELY(h->full_fence))
 		/* [H3] full fence, pairs with [H4] in hazard_barrier(): announce, then check */
 		fence_full();
@@ -35,6 +35,13 @@ static inline void hazard_clear(shm_u64 *word)
 	/* [H1] release, pairs with [H2] in hazard_scan(): whoever sees it clear sees all that was
 	 * stored under it */
 	store_release(word, 0);
+}
+
+/* The same of this handle's own, from inside a call: a child of a fork leaves its parent's alone. */
+static inline void hazard_drop(const struct larder *h, shm_u64 *word)
+{
+	if (LIKELY(handle_alive(h)))
+		hazard_clear(word);
 }
 
 /* The segments that some handle names: one bit each for H0 and for anything. */

@@ -243,7 +243,7 @@ struct shm_bucket *index_locate(struct larder *h, uint64_t hash)
 	return NULL;
 }
 
-bool overflow_up(struct shm_bucket *home)
+bool overflow_up(const struct larder *h, struct shm_bucket *home)
 {
 	for (int tries = 0; tries < WRITE_ROUNDS; tries++) {
 		uint8_t v = load_acquire_u8(&home->overflow);
@@ -251,7 +251,8 @@ bool overflow_up(struct shm_bucket *home)
 		if (v & OVERFLOW_FROZEN || v == 0)
 			return false;
 		/* [O1] release, pairs with [O2] in index_find_read(): counted before it is placed */
-		if (v == OVERFLOW_SATURATED || cas_u8(&home->overflow, v, v + 1))
+		if (v == OVERFLOW_SATURATED ||
+		    (handle_alive(h) && cas_u8(&home->overflow, v, v + 1)))
 			return true;
 	}
 	return false;
@@ -275,13 +276,12 @@ static void pass_overflow(struct larder *h, unsigned level, uint64_t hash, uint8
 
 	/* [O3] release, pairs with [O2] in index_find_read(): the count is in the child before the alt
 	 * words that it speaks of leave the parent */
-	cas_u8(&h->level[level + 1][number].overflow, 0, v & OVERFLOW_VALUE);
-	cas_u8(&h->level[level + 1][number + index_mask(h, level) + 1].overflow, 0,
-	       v & OVERFLOW_VALUE);
+	for (unsigned c = 0; c < 2 && handle_alive(h); c++, number += index_mask(h, level) + 1)
+		cas_u8(&h->level[level + 1][number].overflow, 0, v & OVERFLOW_VALUE);
 }
 
 /* Return: true when the count of this bucket was dealt with; false: it is in the child. */
-static bool lower_overflow(struct shm_bucket *b, uint8_t *v)
+static bool lower_overflow(const struct larder *h, struct shm_bucket *b, uint8_t *v)
 {
 	for (int tries = 0; tries < WRITE_ROUNDS; tries++) {
 		*v = load_acquire_u8(&b->overflow);
@@ -289,7 +289,7 @@ static bool lower_overflow(struct shm_bucket *b, uint8_t *v)
 			return false;
 		/* [O4] release, pairs with [O2] in index_find_read(): the alt word is gone before */
 		if (*v <= OVERFLOW_NONE || *v == OVERFLOW_SATURATED ||
-		    cas_u8(&b->overflow, *v, *v - 1))
+		    (handle_alive(h) && cas_u8(&b->overflow, *v, *v - 1)))
 			return true;
 	}
 	return true;
@@ -307,12 +307,12 @@ static void lower_in_child(struct larder *h, uint64_t hash)
 
 		if ((v & OVERFLOW_VALUE) == 0)
 			continue; /* punched, or not yet in use */
-		if (lower_overflow(b, &v) || level + 1 >= h->n_levels)
+		if (lower_overflow(h, b, &v) || level + 1 >= h->n_levels)
 			break;
 		pass_overflow(h, level, hash, v);
 	}
 	if (nested == 0)
-		hazard_clear(&h->slot->splitting);
+		hazard_drop(h, &h->slot->splitting);
 }
 
 void overflow_down(struct larder *h, uint64_t word, uint64_t low)
@@ -321,14 +321,14 @@ void overflow_down(struct larder *h, uint64_t word, uint64_t low)
 	struct shm_bucket *home = index_hinted(h, hash);
 	uint8_t v = load_acquire_u8(&home->overflow);
 
-	if ((v & OVERFLOW_VALUE) == 0 || !lower_overflow(home, &v))
+	if ((v & OVERFLOW_VALUE) == 0 || !lower_overflow(h, home, &v))
 		lower_in_child(h, hash);
 }
 
 bool index_unlink(struct larder *h, struct shm_bucket *b, unsigned i, uint64_t word, uint64_t low)
 {
 	/* [U4] release, pairs with [I2] in survey_entry(): what was read of the item, before its end */
-	if (!cas(&b->word[i], word, SLOT_EMPTY_WORD))
+	if (!handle_alive(h) || !cas(&b->word[i], word, SLOT_EMPTY_WORD))
 		return false;
 	if (slot_alt(word))
 		overflow_down(h, word, low);

@@ -238,7 +238,7 @@ bool index_unlink(struct larder *h, struct shm_bucket *b, unsigned i, uint64_t w
  * overflow_up - one more alt word is about to be placed for this home
  * Return: false if the home is being split (nothing changed).
  */
-bool overflow_up(struct shm_bucket *home);
+bool overflow_up(const struct larder *h, struct shm_bucket *home);
 /* overflow_down - one alt word @word in a bucket numbered @low (mod level 0) was removed */
 void overflow_down(struct larder *h, uint64_t word, uint64_t low);
 

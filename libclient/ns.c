@@ -127,6 +127,10 @@ static int flush(struct larder *h, bool all)
 		handle_leave(h);
 		return -EROFS;
 	}
+	if (!handle_alive(h)) {
+		handle_leave(h);
+		return -EAGAIN;
+	}
 	/* [N5] a number for this flush; what it ends, raise_to() says with the order of its CAS */
 	v = fetch_add(&h->hdr->flush_seq, 1) + 1;
 	if (all)

@@ -86,14 +86,14 @@ int segment_online(struct larder *h, uint32_t *segp)
 static void advance_tick(struct larder *h, uint64_t lease_seq)
 {
 	/* relaxed: a hint; lessees store much the same value */
-	store_relaxed_u32(&h->hdr->tick, (uint32_t)(lease_seq * TICKS_A_TURN / h->n_segs) & 0xff);
+	handle_store_u32(h, &h->hdr->tick, (uint32_t)(lease_seq * TICKS_A_TURN / h->n_segs) & 0xff);
 }
 
 /* Survivors take no number: ticks count what is stored anew. If the cleaner's own work made items older,
  * it would find more to do, and ages would come round their 256 values. */
 static uint64_t next_seq(struct larder *h, const struct lease *lease)
 {
-	if (lease == &h->survivors)
+	if (lease == &h->survivors || !handle_alive(h))
 		return load_relaxed(&h->hdr->lease_seq);
 	/* [S4] a number; the order of leases is that of their CAS on the segment's word */
 	return fetch_add(&h->hdr->lease_seq, 1);
@@ -106,13 +106,13 @@ static void start_lease(struct larder *h, struct lease *lease)
 	uint64_t seq = next_seq(h, lease);
 
 	/* relaxed: read by others only after they loaded a word that this handle publishes later */
-	store_relaxed_u32(&t->fill, 0);
-	store_relaxed_u32(&t->items, 0);
-	store_relaxed_u32(&t->dead, 0);
-	store_relaxed(&t->expiry, 0);
-	store_relaxed(&t->lease_seq, seq);
-	store_relaxed_u32(&t->born_s, (uint32_t)(clock_now_ms(h) / 1000));
-	store_relaxed(&h->segs[lease->seg].epoch, lease->epoch);
+	handle_store_u32(h, &t->fill, 0);
+	handle_store_u32(h, &t->items, 0);
+	handle_store_u32(h, &t->dead, 0);
+	handle_store(h, &t->expiry, 0);
+	handle_store(h, &t->lease_seq, seq);
+	handle_store_u32(h, &t->born_s, (uint32_t)(clock_now_ms(h) / 1000));
+	handle_store(h, &h->segs[lease->seg].epoch, lease->epoch);
 	advance_tick(h, seq);
 	stat_add(h, STAT_leased, 1);
 	/* [S1] release, pairs with [S2] in hit_intact(): the generation that came with this lease is
@@ -135,7 +135,7 @@ static bool take_free(struct larder *h, struct lease *lease, enum lease_kind kin
 		mine = seg_make(SEG_LEASED, kind == LEASE_BODY, h->me, seg_gen(old));
 		h->free_hint = seg + 1;
 		/* [S3] acquire, pairs with [S1]: what the last owner did comes before */
-		if (!cas(&h->segs[seg].word, old, mine))
+		if (!handle_alive(h) || !cas(&h->segs[seg].word, old, mine))
 			continue;
 		lease->seg = seg;
 		lease->off = 0;
@@ -163,7 +163,7 @@ static bool enter_lease(struct larder *h, struct lease *lease)
 {
 	hazard_set(h, &h->slot->h0, (uint64_t)lease->seg + 1);
 	if (UNLIKELY(load_acquire(&h->segs[lease->seg].word) != lease->word)) {
-		hazard_clear(&h->slot->h0);
+		hazard_drop(h, &h->slot->h0);
 		lease->seg = NO_SEGMENT; /* revoked */
 		return false;
 	}
@@ -193,6 +193,8 @@ int segment_begin(struct larder *h, struct lease *lease, enum lease_kind kind, u
 		uint64_t epoch = load_acquire(&h->hdr->flushed_at0);
 		int r;
 
+		if (UNLIKELY(!handle_alive(h)))
+			return -EAGAIN;
 		if (LIKELY(lease->seg != NO_SEGMENT && lease->off + bytes <= h->seg_bytes &&
 			   lease->epoch >= epoch)) {
 			if (LIKELY(enter_lease(h, lease)))

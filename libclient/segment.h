@@ -38,15 +38,15 @@ enum lease_kind {
 /*
  * segment_begin - enter the frame with room for @bytes in @lease
  * The lease's epoch is that of the header.
- * Return: 0; LARDER_MISS survivors: no segment for them; -ENOMEM.
+ * Return: 0; LARDER_MISS survivors: no segment for them; -ENOMEM; -EAGAIN in the child of a fork.
  */
 int segment_begin(struct larder *h, struct lease *lease, enum lease_kind kind, uint64_t bytes);
 
 /* segment_end - leave the frame: H1, then H0 */
 static inline void segment_end(struct larder *h)
 {
-	hazard_clear(&h->slot->h1);
-	hazard_clear(&h->slot->h0);
+	hazard_drop(h, &h->slot->h1);
+	hazard_drop(h, &h->slot->h0);
 }
 
 /*
@@ -60,12 +60,12 @@ static inline void segment_cover(struct larder *h, struct lease *lease, uint64_t
 	struct shm_table *t = &h->table[lease->seg];
 
 	/* relaxed: ordered before the walk by its barrier and scan of H0 */
-	store_relaxed_u32(&t->fill, lease->off + (uint32_t)bytes);
+	handle_store_u32(h, &t->fill, lease->off + (uint32_t)bytes);
 	store_relaxed_u32(&t->items, lease->items + 1);
 	expiry = expiry == 0 ? UINT64_MAX : expiry;
 	if (expiry > lease->max_expiry) {
 		lease->max_expiry = expiry;
-		store_relaxed(&t->expiry, expiry);
+		handle_store(h, &t->expiry, expiry);
 	}
 }
 
@@ -74,7 +74,7 @@ static inline void segment_cover(struct larder *h, struct lease *lease, uint64_t
 static inline void segment_empty(struct larder *h, uint32_t seg)
 {
 	/* relaxed: seen with the word that drops it */
-	store_relaxed_u32(&h->table[seg].fill, 0);
+	handle_store_u32(h, &h->table[seg].fill, 0);
 }
 
 /*
@@ -86,7 +86,7 @@ static inline void segment_uncover(struct larder *h, const struct lease *lease)
 {
 	/* relaxed: as in segment_cover() */
 	if (lease->seg != NO_SEGMENT)
-		store_relaxed_u32(&h->table[lease->seg].fill, lease->off);
+		handle_store_u32(h, &h->table[lease->seg].fill, lease->off);
 }
 
 /* segment_commit - the next @bytes are an item that the index named, if only for a moment */
@@ -105,7 +105,7 @@ static inline void segment_dead(struct larder *h, uint32_t seg, uint64_t bytes)
 	shm_u32 *dead = &h->table[seg].dead;
 
 	/* relaxed: a hint for the choice of victims */
-	store_relaxed_u32(dead, load_relaxed_u32(dead) + (uint32_t)bytes);
+	handle_store_u32(h, dead, load_relaxed_u32(dead) + (uint32_t)bytes);
 }
 
 /* One edge of the state machine: CAS from exactly @old to state, body and owner of the same gen. */
@@ -113,7 +113,8 @@ static inline bool segment_edge(struct larder *h, uint32_t seg, uint64_t old, en
 				uint32_t owner, uint64_t gen)
 {
 	/* [S1] release, pairs with [S2] in hit_intact() and [S3]: what was done in the old state */
-	return cas(&h->segs[seg].word, old, seg_make(state, seg_body(old), owner, gen));
+	return handle_alive(h) &&
+	       cas(&h->segs[seg].word, old, seg_make(state, seg_body(old), owner, gen));
 }
 
 /* The version of an item at this place of a lease. */

@@ -42,7 +42,7 @@ static bool freeze_word(struct larder *h, struct shm_bucket *parent, unsigned i,
 		if (slot_kind(w) == SLOT_VIRGIN)
 			return false;
 		/* [F1] release, pairs with [F2] in bucket_live(): frozen before any child is changed */
-		if (!cas(&parent->word[i], w, frozen_form(w)))
+		if (!handle_alive(h) || !cas(&parent->word[i], w, frozen_form(w)))
 			continue;
 		if (slot_kind(w) == SLOT_PENDING) {
 			stat_add(h, STAT_pending_killed, 1);
@@ -65,7 +65,7 @@ static bool freeze_overflow(struct larder *h, struct shm_bucket *parent)
 		if (v == 0)
 			return false;
 		/* [F1] release, pairs with [F2] in bucket_live(): as the words, which are frozen before */
-		if (cas_u8(&parent->overflow, v, v | OVERFLOW_FROZEN)) {
+		if (handle_alive(h) && cas_u8(&parent->overflow, v, v | OVERFLOW_FROZEN)) {
 			stat_add(h, STAT_splits, 1);
 			return true;
 		}
@@ -85,10 +85,10 @@ static unsigned child_bit(const struct larder *h, uint64_t word, unsigned level)
 }
 
 /* CAS(VIRGIN -> word), with a look first: a helper that comes late finds all of it done. */
-static bool fill_word(shm_u64 *word, uint64_t w)
+static bool fill_word(const struct larder *h, shm_u64 *word, uint64_t w)
 {
 	/* [F3] release, pairs with [F4] in complete(): the child's count is there before its words */
-	return load_acquire(word) == 0 && cas(word, 0, w);
+	return load_acquire(word) == 0 && handle_alive(h) && cas(word, 0, w);
 }
 
 static void fill_children(const struct larder *h, const struct shm_bucket *parent,
@@ -97,7 +97,7 @@ static void fill_children(const struct larder *h, const struct shm_bucket *paren
 	uint8_t overflow = load_acquire_u8(&parent->overflow) & OVERFLOW_VALUE;
 
 	for (unsigned c = 0; c < 2; c++)
-		if (load_acquire_u8(&child[c]->overflow) == 0)
+		if (load_acquire_u8(&child[c]->overflow) == 0 && handle_alive(h))
 			/* [O3] release, pairs with [O2] in index_find_read(): before the alt words */
 			cas_u8(&child[c]->overflow, 0, overflow);
 	for (unsigned i = 0; i < SHM_WORDS; i++) {
@@ -106,11 +106,11 @@ static void fill_children(const struct larder *h, const struct shm_bucket *paren
 
 		if (slot_kind(w) == SLOT_VIRGIN)
 			return; /* punched: the split was finished long ago */
-		if (fill_word(&child[c]->word[i], w))
+		if (fill_word(h, &child[c]->word[i], w))
 			/* relaxed: a hint */
 			store_relaxed_u8(&child[c]->recency[i],
 					 load_relaxed_u8(&parent->recency[i]));
-		fill_word(&child[!c]->word[i], SLOT_EMPTY_WORD);
+		fill_word(h, &child[!c]->word[i], SLOT_EMPTY_WORD);
 	}
 }
 
@@ -130,7 +130,7 @@ void split_bucket(struct larder *h, unsigned level, uint64_t number)
 	if (frozen && freeze_overflow(h, parent))
 		fill_children(h, parent, child, level);
 	if (nested == 0)
-		hazard_clear(&h->slot->splitting);
+		hazard_drop(h, &h->slot->splitting);
 }
 
 bool split_on_demand(struct larder *h, uint64_t hash, bool deep)
@@ -152,7 +152,7 @@ bool split_on_demand(struct larder *h, uint64_t hash, bool deep)
 	may = number < load_acquire(&h->hdr->commit[level]);
 	if (may)
 		split_bucket(h, level, number);
-	hazard_clear(&h->slot->splitting);
+	hazard_drop(h, &h->slot->splitting);
 	return may;
 }
 

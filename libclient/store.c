@@ -88,11 +88,14 @@ int store_key(struct larder *h, struct write *w)
 
 	w->decide = store_decide;
 	w->depends = w->mode == LARDER_PUT_REPLACE || w->mode == LARDER_PUT_CAS;
+	if (LIKELY(w->mode == LARDER_PUT_SET && write_simple(h, w)))
+		r = 0;
+	else
+		r = store_run(h, w);
+	if (UNLIKELY(!handle_alive(h)))
+		return -EAGAIN;
 	stat_add(h, mode_counter(w->mode), 1);
 	add_own(&h->ns_count->sets, 1);
-	if (LIKELY(w->mode == LARDER_PUT_SET && write_simple(h, w)))
-		return 0;
-	r = store_run(h, w);
 	if (w->mode == LARDER_PUT_CAS && r == LARDER_EXISTS)
 		stat_add(h, STAT_cas_mismatch, 1);
 	return r;
@@ -213,6 +216,8 @@ int store_delete(struct larder *h, const struct key *k, uint64_t version)
 {
 	int r = write_delete(h, k, version);
 
+	if (UNLIKELY(!handle_alive(h)))
+		return r;
 	stat_add(h, STAT_remove, 1);
 	add_own(&h->ns_count->deletes, 1);
 	if (r == 0)

@@ -51,7 +51,7 @@ enum survey_result survey_clear_stale(struct larder *h, const struct survey *s, 
 		stale = !word_fresh(hit->word, load_acquire(&h->segs[hit->seg].word));
 	}
 	removed = stale && survey_unlink(h, s, pos, hit->word);
-	hazard_clear(&h->slot->pin[0]);
+	hazard_drop(h, &h->slot->pin[0]);
 	stat_add(h, STAT_stale_cleared, removed);
 	return SURVEY_AGAIN; /* the entry is read again: EMPTY, or somebody else's */
 }

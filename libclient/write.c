@@ -77,7 +77,7 @@ static void plan_item(struct larder *h, struct write *w)
 	item_layout(h, it, false);
 }
 
-/* Return: 0; AGAIN the lease is too small, w->need is set; -E2BIG. */
+/* Return: 0; AGAIN the lease is too small, w->need is set; -E2BIG; -EAGAIN in the child of a fork. */
 static int build(struct larder *h, struct write *w)
 {
 	struct lease *lease = &h->lease;
@@ -90,10 +90,12 @@ static int build(struct larder *h, struct write *w)
 		w->need = w->item.bytes;
 		return AGAIN;
 	}
+	if (UNLIKELY(!handle_alive(h)))
+		return -EAGAIN;
 	item_encode(p, &w->item);
-	copy_in(p + w->item.off_key, w->key.data, w->key.len);
+	handle_copy_in(h, p + w->item.off_key, w->key.data, w->key.len);
 	if (w->item.stored != 0)
-		copy_in(p + w->item.off_key + w->key.len, w->value, w->item.stored);
+		handle_copy_in(h, p + w->item.off_key + w->key.len, w->value, w->item.stored);
 	segment_cover(h, lease, w->item.bytes, w->expiry);
 	w->word = lease_slot_word(h, lease, w->key.tag, w->item.bytes);
 	w->version = lease_version(h, lease, lease->off);
@@ -205,11 +207,14 @@ static unsigned place_pending(struct larder *h, const struct write *w, struct su
 		return make_room(h, w, s, pending);
 	/* [I1] release, pairs with [I2] in survey_entry(): placed before the second survey */
 	if (pos < SHM_WORDS)
-		return cas(&s->bucket[0]->word[pos], SLOT_EMPTY_WORD, pending) ? pos : NOWHERE;
-	if (!overflow_up(s->bucket[0]))
+		return handle_alive(h) && cas(&s->bucket[0]->word[pos], SLOT_EMPTY_WORD, pending)
+			       ? pos
+			       : NOWHERE;
+	if (!overflow_up(h, s->bucket[0]))
 		return NOWHERE;
 	pending |= SLOT_ALT;
-	if (cas(&s->bucket[1]->word[pos - SHM_WORDS], SLOT_EMPTY_WORD, pending))
+	if (handle_alive(h) &&
+	    cas(&s->bucket[1]->word[pos - SHM_WORDS], SLOT_EMPTY_WORD, pending))
 		return pos;
 	overflow_down(h, pending, s->low[1]);
 	return NOWHERE;
@@ -282,11 +287,9 @@ static int write_round(struct larder *h, struct write *w)
 		r = AGAIN;
 		break;
 	}
-	if (LIKELY(handle_alive(h))) {
-		if (r != 0)
-			segment_uncover(h, &h->lease);
-		segment_end(h);
-	}
+	if (r != 0)
+		segment_uncover(h, &h->lease);
+	segment_end(h);
 	return r;
 }
 
@@ -299,6 +302,8 @@ int write_run(struct larder *h, struct write *w)
 	for (int round = 0; round < WRITE_ROUNDS; round++) {
 		int r = write_round(h, w);
 
+		if (UNLIKELY(!handle_alive(h)))
+			break;
 		if (LIKELY(r != AGAIN))
 			return r;
 		stat_add(h, STAT_retries, 1);
@@ -338,8 +343,7 @@ static int delete_round(struct larder *h, const struct key *k, uint64_t want_ver
 	case FIND_HIT:
 		r = delete_found(h, &hit, want_version,
 				 (slot_alt(hit.word) ? k->hash2 : k->hash) & h->bucket_mask0);
-		if (LIKELY(handle_alive(h)))
-			hazard_clear(&h->slot->h1);
+		hazard_drop(h, &h->slot->h1);
 		return r;
 	case FIND_NONE:
 		break;
@@ -356,6 +360,8 @@ int write_delete(struct larder *h, const struct key *k, uint64_t want_version)
 	for (int round = 0; round < WRITE_ROUNDS; round++) {
 		int r = delete_round(h, k, want_version);
 
+		if (UNLIKELY(!handle_alive(h)))
+			break;
 		if (LIKELY(r != AGAIN))
 			return r;
 		stat_add(h, STAT_retries, 1);

@@ -61,7 +61,7 @@ static inline void write_init(struct write *w, uint32_t mode, const void *value,
 
 /*
  * write_run - try until the change is made or refused
- * Return: what decide() returned; 0 published; -EAGAIN after WRITE_ROUNDS; -ENOMEM; -E2BIG the item
+ * Return: what decide() returned; 0 published; -EAGAIN after WRITE_ROUNDS, or in the child of a fork inside; -ENOMEM; -E2BIG the item
  * does not fit half a segment.
  */
 int write_run(struct larder *h, struct write *w);

@@ -131,6 +131,8 @@ static inline bool write_simple(struct larder *h, struct write *w)
 		     w->uflags != 0 || w->key.ns != 0))
 		return false;
 	if (LIKELY(simple_begin(h, bytes) && simple_find(h, w->key.hash, &w->key, &old))) {
+		if (UNLIKELY(!handle_alive(h)))
+			return false;
 		simple_build(h, w, meta, bytes);
 		w->version = lease_version(h, &h->lease, h->lease.off);
 		/* No flush since the lease: looked at before the CAS, as write.c says at flushed_meanwhile().
@@ -138,15 +140,14 @@ static inline bool write_simple(struct larder *h, struct write *w)
 		done = handle_alive(h) && h->lease.epoch >= load_acquire(&h->hdr->flushed_at0) &&
 		       cas(&old.bucket->word[old.i], old.word,
 			   lease_slot_word(h, &h->lease, w->key.tag, bytes));
-		if (UNLIKELY(!done && handle_alive(h)))
+		if (UNLIKELY(!done))
 			segment_uncover(h, &h->lease);
 	}
 	if (LIKELY(done)) {
 		index_recent(h, old.bucket, old.i);
 		simple_account(h, w, bytes, &old);
 	}
-	if (LIKELY(handle_alive(h)))
-		segment_end(h);
+	segment_end(h);
 	return done;
 }
 

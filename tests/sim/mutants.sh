@@ -81,7 +81,7 @@ mutant intact libclient/index.h 's/return LIKELY\(seg_gen\(load_acquire[^;]*;/(v
 # A lease is used without a look whether it was revoked.
 mutant revoked libclient/segment.c 's/load_acquire\(&h->segs\[lease->seg\]\.word\) != lease->word/false/'
 # The second bucket holds a word before the home says so.
-mutant overflow libclient/write.c 's/if \(!overflow_up\(s->bucket\[0\]\)\)\s*return NOWHERE;//; s/(pending\)\)\n)(\t\treturn pos;\n\toverflow_down)/$1\t\treturn overflow_up(s->bucket[0]), pos;\n\toverflow_down/'
+mutant overflow libclient/write.c 's/if \(!overflow_up\(h, s->bucket\[0\]\)\)\s*return NOWHERE;//; s/(pending\)\)\n)(\t\treturn pos;\n\toverflow_down)/$1\t\treturn overflow_up(h, s->bucket[0]), pos;\n\toverflow_down/'
 # The walk does not learn of an item before its word is placed.
 mutant cover libclient/write.c 's/segment_cover\(h, lease, [^;]*;//'
 # A write takes no notice of a flush.
@@ -89,7 +89,7 @@ mutant flush libclient/write.c 's/(\t\t|\|\| )flushed_meanwhile\(h, w\)|if \(flu
 # A survivor of an older epoch goes into a newer segment.
 mutant survivor libclient/cleaner.c 's/it->ns == 0 && x->hit\.epoch != lease->epoch/false/'
 # A helper stores again what was removed from the child.
-mutant virgin libclient/split.c 's/return load_acquire\(word\) == 0 && cas\(word, 0, w\);/return cas(word, 0, w) || cas(word, SLOT_EMPTY_WORD, w);/'
+mutant virgin libclient/split.c 's/return load_acquire\(word\) == 0 && handle_alive\(h\) && cas\(word, 0, w\);/return cas(word, 0, w) || cas(word, SLOT_EMPTY_WORD, w);/'
 # What the dead held stays held.
 mutant reap libclient/cleaner.c 's/hazard_clear\(&s->h0\);//'
 

@@ -189,7 +189,7 @@ static void test_i7_twins(void **state)
 	local_key(h, &k, k.data, k.len);
 	second = index_locate(h, k.hash2);
 	i = spare_entry(second, SHM_WORDS);
-	assert_true(overflow_up(hit.bucket));
+	assert_true(overflow_up(h, hit.bucket));
 	good = load_relaxed(&second->word[i]);
 	store_relaxed(&second->word[i], hit.word | SLOT_ALT);
 	assert_broken(7, 0);

@@ -129,7 +129,7 @@ static void test_overflow_counts(void **state)
 	(void)state;
 	assert_false(overflow_any(b));
 	for (unsigned i = 0; i < 10; i++)
-		assert_true(overflow_up(b));
+		assert_true(overflow_up(h, b));
 	assert_true(overflow_any(b));
 	assert_int_equal(load_relaxed_u8(&b->overflow), OVERFLOW_NONE + 10);
 	for (unsigned i = 0; i < 10; i++)
@@ -138,14 +138,14 @@ static void test_overflow_counts(void **state)
 	overflow_down(h, word, low); /* not below none */
 	assert_int_equal(load_relaxed_u8(&b->overflow), OVERFLOW_NONE);
 	for (unsigned i = 0; i < 200; i++)
-		assert_true(overflow_up(b));
+		assert_true(overflow_up(h, b));
 	assert_int_equal(load_relaxed_u8(&b->overflow), OVERFLOW_SATURATED);
 	overflow_down(h, word, low); /* nobody knows how many there are */
 	assert_int_equal(load_relaxed_u8(&b->overflow), OVERFLOW_SATURATED);
 	store_relaxed_u8(&b->overflow, OVERFLOW_FROZEN | 3);
-	assert_false(overflow_up(b));
+	assert_false(overflow_up(h, b));
 	store_relaxed_u8(&b->overflow, 0);
-	assert_false(overflow_up(b));
+	assert_false(overflow_up(h, b));
 }
 
 static void test_unlink(void **state)

@@ -186,7 +186,7 @@ static void test_overflow(void **state)
 	uint8_t before = load_relaxed_u8(&b->overflow);
 
 	(void)state;
-	assert_true(overflow_up(b) && overflow_up(b));
+	assert_true(overflow_up(h, b) && overflow_up(h, b));
 	split_bucket(h, 0, number);
 	assert_int_equal(load_relaxed_u8(&h->level[1][number].overflow), before + 2);
 	assert_int_equal(load_relaxed_u8(&h->level[1][number + index_mask(h, 0) + 1].overflow),
