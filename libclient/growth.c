@@ -19,6 +19,9 @@
  * INVARIANTS	I10. hint, commit and punched move in this order: a parent is punched after the hint has
  *		passed it and nobody is announced as splitting; a level's commit count is lowered before
  *		its unused children are punched.
+ * CONCURRENCY	label  store                    load                          orders
+ *		G1/G2  commit_chunk             split_on_demand               memory -> count
+ *		G3/G4  advance_hint             index_hinted_level            children -> hint
  * FAILURE	R9. Killed between a commit and its count, or between a count and its punch: up to
  *		RELEASE_CHUNKS pairs of chunks are allocated that nobody counts, until their turn comes again.
  */
@@ -229,7 +232,7 @@ static int release_chunks(struct larder *h, const struct growth_ops *ops, unsign
 	found = untouched_chunks(h, level, n, chunk, max < RELEASE_CHUNKS ? max : RELEASE_CHUNKS);
 	if (found == 0)
 		return LARDER_MISS;
-	/* [G4] lowered before announcements are looked for; the barrier in between orders the two */
+	/* [G6] lowered before announcements are looked for; the barrier in between orders the two */
 	store_release(&h->hdr->commit[level], n - found * chunk);
 	/* Somebody may have split there just before. */
 	found = nobody_splits(h) ? untouched_chunks(h, level, n, chunk, found) : 0;
@@ -291,7 +294,7 @@ static void advance_hint(struct larder *h, const struct progress *p, uint64_t sp
 	uint64_t hint = split < p->buckets ? (uint64_t)p->level << 56 | split
 					   : (uint64_t)(p->level + 1) << 56;
 
-	/* [G3] release, pairs with the relaxed hint, which readers check against the bucket itself */
+	/* [G3] release, pairs with [G4] in index_hinted_level(): complete children before the hint */
 	store_release(&h->hdr->index, hint);
 }
 
