@@ -213,8 +213,7 @@ static unsigned place_pending(struct larder *h, const struct write *w, struct su
 	if (!overflow_up(h, s->bucket[0]))
 		return NOWHERE;
 	pending |= SLOT_ALT;
-	if (handle_alive(h) &&
-	    cas(&s->bucket[1]->word[pos - SHM_WORDS], SLOT_EMPTY_WORD, pending))
+	if (handle_alive(h) && cas(&s->bucket[1]->word[pos - SHM_WORDS], SLOT_EMPTY_WORD, pending))
 		return pos;
 	overflow_down(h, pending, s->low[1]);
 	return NOWHERE;

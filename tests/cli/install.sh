@@ -63,7 +63,7 @@ got=$("$dir/shared")
 "$prefix/bin/larderd" --set memory=1M >"$dir/larderd.log" 2>&1 &
 daemon=$!
 for _ in $(seq 100); do
-	[ -S "$LARDER_SOCKET" ] && break
+	grep -q "ready:" "$dir/larderd.log" && break
 	sleep 0.05
 done
 for program in shared static cplusplus; do
