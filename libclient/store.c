@@ -89,9 +89,8 @@ int store_key(struct larder *h, struct write *w)
 	w->decide = store_decide;
 	w->depends = w->mode == LARDER_PUT_REPLACE || w->mode == LARDER_PUT_CAS;
 	if (LIKELY(w->mode == LARDER_PUT_SET && write_simple(h, w)))
-		r = 0;
-	else
-		r = store_run(h, w);
+		return 0;
+	r = store_run(h, w);
 	if (UNLIKELY(!handle_alive(h)))
 		return -EAGAIN;
 	stat_add(h, mode_counter(w->mode), 1);

@@ -103,21 +103,25 @@ static inline void simple_build(struct larder *h, const struct write *w, bool me
 	segment_cover(h, lease, bytes, w->expiry);
 }
 
+/* The caller has just looked: one look for all, because six would be a twentieth of a set. */
 static inline void simple_account(struct larder *h, const struct write *w, uint64_t bytes,
 				  const struct simple_old *old)
 {
 	segment_commit(&h->lease, bytes);
-	segment_dead(h, old->seg, old->padded);
-	stat_add(h, STAT_items_in, 1);
-	stat_add(h, STAT_items_out, 1);
-	stat_add(h, STAT_bytes_in, w->key.len + w->vlen);
-	stat_add(h, STAT_bytes_out, old->bytes);
+	segment_dead_alive(h, old->seg, old->padded);
+	add_own(&h->slot->count[STAT_set], 1);
+	add_own(&h->ns_count->sets, 1);
+	add_own(&h->slot->count[STAT_items_in], 1);
+	add_own(&h->slot->count[STAT_items_out], 1);
+	add_own(&h->slot->count[STAT_bytes_in], w->key.len + w->vlen);
+	add_own(&h->slot->count[STAT_bytes_out], old->bytes);
 }
 
 /*
  * set of a key that is there, in the default namespace, with a plain value: write_round() and replace()
  * in one piece, in their order and with their hazards. Whatever is different goes there.
- * Return: done, w->version is set. Not done: nothing was changed, no hazard stands.
+ * Return: done and counted, w->version is set. Not done: nothing was changed, no hazard stands; or this is
+ * the child of a fork inside, for which write_run() has the answer.
  */
 static inline bool write_simple(struct larder *h, struct write *w)
 {
@@ -143,9 +147,11 @@ static inline bool write_simple(struct larder *h, struct write *w)
 		if (UNLIKELY(!done))
 			segment_uncover(h, &h->lease);
 	}
+	if (UNLIKELY(!handle_alive(h)))
+		return false;
 	if (LIKELY(done)) {
-		index_recent(h, old.bucket, old.i);
 		simple_account(h, w, bytes, &old);
+		index_recent(h, old.bucket, old.i);
 	}
 	segment_end(h);
 	return done;
