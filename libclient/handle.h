@@ -56,8 +56,9 @@ struct lease {
 
 /* See clock.h. */
 struct clock {
-	uint64_t boot_offset_ms;    /* BOOTTIME - MONOTONIC */
-	uint64_t offset_checked_ms; /* coarse time of the last refresh */
+	uint64_t boot_offset_ns; /* BOOTTIME - MONOTONIC */
+	uint64_t wall_offset_ns; /* REALTIME - MONOTONIC, of the coarse clocks */
+	uint64_t refreshed_ns;	 /* coarse time of the last refresh of both */
 };
 
 struct attachment; /* attach.c: socket, name, options */
@@ -228,10 +229,15 @@ static inline void handle_copy_in(const struct larder *h, void *dst, const void 
 		copy_in(dst, src, n);
 }
 
-static inline void stat_add(struct larder *h, enum counter stat, uint64_t n)
+static inline void handle_add(const struct larder *h, shm_u64 *count, uint64_t n)
 {
 	if (LIKELY(!handle_astray(h)))
-		add_own(&h->slot->count[stat], n);
+		add_own(count, n);
+}
+
+static inline void stat_add(struct larder *h, enum counter stat, uint64_t n)
+{
+	handle_add(h, &h->slot->count[stat], n);
 }
 
 static inline int key_check(const void *key, size_t klen)

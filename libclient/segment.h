@@ -101,20 +101,13 @@ static inline void segment_commit(struct lease *lease, uint64_t bytes)
 /* segment_seal - give a lease back: LEASED -> SEALED, unless somebody revoked it */
 void segment_seal(struct larder *h, struct lease *lease);
 
-/* segment_dead - @bytes of an item in @seg are dead; under H1 on it. A hint: updates may get lost.
- * segment_dead_alive - the same, where the caller has just looked whether it is a child */
-static inline void segment_dead_alive(struct larder *h, uint32_t seg, uint64_t bytes)
+/* segment_dead - @bytes of an item in @seg are dead; under H1 on it. A hint: updates may get lost. */
+static inline void segment_dead(struct larder *h, uint32_t seg, uint64_t bytes)
 {
 	shm_u32 *dead = &h->table[seg].dead;
 
 	/* relaxed: a hint for the choice of victims */
-	store_relaxed_u32(dead, load_relaxed_u32(dead) + (uint32_t)bytes);
-}
-
-static inline void segment_dead(struct larder *h, uint32_t seg, uint64_t bytes)
-{
-	if (LIKELY(handle_alive(h)))
-		segment_dead_alive(h, seg, bytes);
+	handle_store_u32(h, dead, load_relaxed_u32(dead) + (uint32_t)bytes);
 }
 
 /* One edge of the state machine: CAS from exactly @old to state, body and owner of the same gen. */

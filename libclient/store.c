@@ -94,7 +94,7 @@ int store_key(struct larder *h, struct write *w)
 	if (UNLIKELY(!handle_alive(h)))
 		return -EAGAIN;
 	stat_add(h, mode_counter(w->mode), 1);
-	add_own(&h->ns_count->sets, 1);
+	handle_add(h, &h->ns_count->sets, 1);
 	if (w->mode == LARDER_PUT_CAS && r == LARDER_EXISTS)
 		stat_add(h, STAT_cas_mismatch, 1);
 	return r;
@@ -215,10 +215,8 @@ int store_delete(struct larder *h, const struct key *k, uint64_t version)
 {
 	int r = write_delete(h, k, version);
 
-	if (UNLIKELY(!handle_alive(h)))
-		return r;
 	stat_add(h, STAT_remove, 1);
-	add_own(&h->ns_count->deletes, 1);
+	handle_add(h, &h->ns_count->deletes, 1);
 	if (r == 0)
 		stat_add(h, STAT_remove_hits, 1);
 	else if (r == LARDER_EXISTS)

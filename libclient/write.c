@@ -159,10 +159,10 @@ static int replace(struct larder *h, struct write *w, struct hit *hit)
 	if (UNLIKELY(r != 0))
 		return r;
 	word = w->word | (hit->word & SLOT_ALT);
-	if (UNLIKELY(!handle_alive(h)))
-		return -EAGAIN;
 	if (flushed_meanwhile(h, w))
 		return AGAIN;
+	if (UNLIKELY(!handle_alive(h)))
+		return -EAGAIN;
 	/* [P1] release, pairs with [A1] in index_examine(): the item's bytes before its word */
 	if (UNLIKELY(!cas(&hit->bucket->word[hit->i], hit->word, word)))
 		return AGAIN;

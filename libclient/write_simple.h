@@ -103,18 +103,18 @@ static inline void simple_build(struct larder *h, const struct write *w, bool me
 	segment_cover(h, lease, bytes, w->expiry);
 }
 
-/* The caller has just looked: one look for all, because six would be a twentieth of a set. */
+/* The caller has just looked: one look for all counters, because six would be a twentieth of a set. */
 static inline void simple_account(struct larder *h, const struct write *w, uint64_t bytes,
 				  const struct simple_old *old)
 {
 	segment_commit(&h->lease, bytes);
-	segment_dead_alive(h, old->seg, old->padded);
 	add_own(&h->slot->count[STAT_set], 1);
 	add_own(&h->ns_count->sets, 1);
 	add_own(&h->slot->count[STAT_items_in], 1);
 	add_own(&h->slot->count[STAT_items_out], 1);
 	add_own(&h->slot->count[STAT_bytes_in], w->key.len + w->vlen);
 	add_own(&h->slot->count[STAT_bytes_out], old->bytes);
+	segment_dead(h, old->seg, old->padded);
 }
 
 /*
@@ -141,7 +141,7 @@ static inline bool write_simple(struct larder *h, struct write *w)
 		w->version = lease_version(h, &h->lease, h->lease.off);
 		/* No flush since the lease: looked at before the CAS, as write.c says at flushed_meanwhile().
 		 * [P1] release, pairs with [A1] in index_examine(): the item's bytes before its word */
-		done = handle_alive(h) && h->lease.epoch >= load_acquire(&h->hdr->flushed_at0) &&
+		done = h->lease.epoch >= load_acquire(&h->hdr->flushed_at0) && handle_alive(h) &&
 		       cas(&old.bucket->word[old.i], old.word,
 			   lease_slot_word(h, &h->lease, w->key.tag, bytes));
 		if (UNLIKELY(!done))
