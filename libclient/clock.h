@@ -3,8 +3,8 @@
  * clock.h - the only clock of the data plane
  *
  * Deadlines are milliseconds of CLOCK_BOOTTIME, which counts suspend. It has no coarse form (19 ns
- * against 2.5), so a check reads CLOCK_MONOTONIC_COARSE plus a cached offset, and CLOCK_BOOTTIME only
- * within two coarse ticks of the deadline: exact, at the price of the coarse clock. Items without a
+ * against 2.5), so a check reads coarse clocks and adds a cached offset, and reads CLOCK_BOOTTIME only
+ * within four coarse ticks of the deadline: exact, at the price of the coarse clocks. Items without a
  * deadline read no clock at all.
  */
 #ifndef LARDER_CLOCK_H

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -71,6 +72,50 @@ static void test_exact(void **state)
 		while (!clock_passed(h, deadline) && before < deadline);
 		assert_true(clock_now_ms(h) >= deadline);
 		assert_true(clock_passed(h, deadline));
+	}
+}
+
+/* What a handle knows after a suspend of an hour: offsets of before, just refreshed. */
+static void test_deadline_that_passed_in_suspend_is_seen_at_once(void **state)
+{
+	const uint64_t hour_ns = 3600ULL * 1000 * 1000000;
+	uint64_t now = clock_now_ms(h);
+
+	(void)state;
+	assert_false(clock_passed(h, now + 10000));
+	for (int i = 0; i < 100; i++) {
+		h->clock.boot_offset_ns -= hour_ns;
+		h->clock.wall_offset_ns -= hour_ns;
+		h->clock.refreshed_ns = clock_coarse_ms() * 1000000;
+		assert_true(clock_passed(h, now));
+		assert_false(clock_passed(h, now + 60000));
+	}
+}
+
+static uint64_t fine_ns(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+/* Below the true offset by less than a millisecond, and never above it: nothing expires early. */
+static void test_offset_is_not_rounded_up(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		uint64_t mono, boot, later;
+
+		memset(&h->clock, 0, sizeof(h->clock));
+		assert_false(clock_passed(h, clock_now_ms(h) + 10000));
+		if (h->clock.refreshed_ns == 0)
+			continue; /* held up in every look */
+		mono = fine_ns(CLOCK_MONOTONIC);
+		boot = fine_ns(CLOCK_BOOTTIME);
+		later = fine_ns(CLOCK_MONOTONIC);
+		assert_true(mono + h->clock.boot_offset_ns <= boot);
+		assert_true(later + h->clock.boot_offset_ns + 1000000 > boot);
 	}
 }
 
@@ -152,6 +197,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_expiry, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_passed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_exact, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_deadline_that_passed_in_suspend_is_seen_at_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_offset_is_not_rounded_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_advance, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_items, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_expired_items_leave, setup, teardown),
