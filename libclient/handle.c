@@ -120,13 +120,16 @@ bool handle_forked(const struct larder *h)
 uint64_t handle_calls(const struct shm_slot *slot)
 {
 	static const enum counter calls[] = {
-		STAT_get,   STAT_exists, STAT_set,     STAT_add,   STAT_replace, STAT_cas,
-		STAT_touch, STAT_remove, STAT_counter, STAT_flush, STAT_scan,
+		STAT_exists, STAT_set,	  STAT_add,	STAT_replace, STAT_cas,
+		STAT_touch,  STAT_remove, STAT_counter, STAT_flush,   STAT_scan,
 	};
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
 		sum += load_relaxed(&slot->count[calls[i]]);
+	/* A read counts in its namespace's entry only. */
+	for (unsigned i = 0; i < SHM_NS_COUNTED; i++)
+		sum += load_relaxed(&slot->ns[i].hits) + load_relaxed(&slot->ns[i].misses);
 	return sum;
 }
 

@@ -120,7 +120,7 @@ static void test_calls_since_attach(void **state)
 	struct mapping *map = *state;
 	struct larder *h = bound_handle(map, SLOT);
 
-	stat_add(h, STAT_get, 2);
+	stat_add(h, STAT_exists, 2);
 	stat_add(h, STAT_set, 3);
 	stat_add(h, STAT_get_hits, 100);
 	assert_int_equal(handle_calls(h->slot) - load_relaxed(&h->slot->base_ops), 5);

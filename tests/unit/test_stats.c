@@ -173,7 +173,7 @@ static void test_clients(void **state)
 	describe(a, CTL_SLOT_USED, false);
 	describe(b, CTL_SLOT_DEAD, false);
 	describe(ro, CTL_SLOT_ORPHAN, true);
-	stat_add(a, STAT_get, 3);
+	stat_add(a, STAT_exists, 3);
 	stat_add(a, STAT_set, 4);
 	store_relaxed(&a->slot->h0, 1);
 	store_relaxed(&a->slot->pin[2], 1);
@@ -199,6 +199,25 @@ static void test_clients(void **state)
 	larder_close(b);
 	larder_close(ro);
 	memset(fake.ctl->slots, 0, sizeof(fake.ctl->slots));
+}
+
+static void test_gets_are_among_the_calls_of_a_client(void **state)
+{
+	struct larder_op op = {.key = "k", .klen = 1};
+	struct larder *a = open_handle(0);
+	struct listed list = {.limit = 1};
+	size_t len = 0;
+
+	(void)state;
+	describe(a, CTL_SLOT_USED, false);
+	assert_int_equal(larder_get(a, "k", 1, NULL, &len), LARDER_MISS);
+	assert_int_equal(larder_set(a, "k", 1, NULL, 0, 0), 0);
+	assert_int_equal(larder_get(a, "k", 1, NULL, &len), 0);
+	assert_int_equal(larder_mget(a, &op, 1), 0);
+	assert_int_equal(larder_clients(a, list_client, &list), 0);
+	assert_int_equal(list.client[0].slot, a->me);
+	assert_int_equal(list.client[0].ops, 4);
+	larder_close(a);
 }
 
 /* ------------------------------------------------------------------ events */
@@ -310,6 +329,7 @@ int main(void)
 		cmocka_unit_test(test_scribbled_number_of_slots),
 		cmocka_unit_test(test_namespaces),
 		cmocka_unit_test(test_clients),
+		cmocka_unit_test(test_gets_are_among_the_calls_of_a_client),
 		cmocka_unit_test(test_events),
 		cmocka_unit_test(test_text_without_an_end),
 		cmocka_unit_test(test_detached),
