@@ -17,6 +17,12 @@
 
 typedef void batch_one(struct larder *h, struct larder_op *op, uint64_t hash);
 
+struct batch {
+	batch_one *one;
+	bool writes;
+	bool values; /* uses .buf and .len */
+};
+
 static uint64_t prefetch_bucket(const struct larder *h, struct larder_op *op)
 {
 	uint64_t hash;
@@ -106,16 +112,32 @@ static int summary(const struct larder_op *ops, size_t n)
 	return LARDER_OK;
 }
 
-static void fail_all(struct larder_op *ops, size_t n, int result, bool clear_len)
+/* What the single call returns where it does not get to the index. */
+static int refused_result(const struct batch *b, const struct larder_op *op, int result)
+{
+	int r = key_check(op->key, op->klen);
+
+	if (r == 0 && b->values && op->buf == NULL && op->len != 0)
+		r = -EINVAL;
+	return r != 0 ? r : result;
+}
+
+static void refuse_all(struct larder *h, const struct batch *b, struct larder_op *ops, size_t n,
+		       int result)
 {
 	for (size_t i = 0; i < n; i++) {
-		ops[i].result = result;
-		if (clear_len)
+		ops[i].result = refused_result(b, &ops[i], result);
+		if (ops[i].result == LARDER_DETACHED) {
+			stat_add(h, STAT_detached, 1);
+		} else if (ops[i].result == LARDER_MISS && b->values) {
 			ops[i].len = 0;
+			ops[i].version = 0;
+			ops[i].flags = 0;
+		}
 	}
 }
 
-static int run_batch(struct larder *h, struct larder_op *ops, size_t n, batch_one *one, bool writes)
+static int run_batch(struct larder *h, struct larder_op *ops, size_t n, const struct batch *b)
 {
 	int r;
 
@@ -125,16 +147,14 @@ static int run_batch(struct larder *h, struct larder_op *ops, size_t n, batch_on
 	if (r < 0)
 		return r;
 	if (r == LARDER_DETACHED) {
-		if (writes)
-			stat_add(h, STAT_detached, n);
-		fail_all(ops, n, writes ? LARDER_DETACHED : LARDER_MISS, !writes);
+		refuse_all(h, b, ops, n, b->writes ? LARDER_DETACHED : LARDER_MISS);
 		return summary(ops, n);
 	}
-	if (writes && h->rdonly) {
-		fail_all(ops, n, -EROFS, false);
+	if (b->writes && h->rdonly) {
+		refuse_all(h, b, ops, n, -EROFS);
 	} else {
 		for (size_t i = 0; i < n; i += GROUP)
-			run_group(h, ops + i, n - i < GROUP ? n - i : GROUP, one);
+			run_group(h, ops + i, n - i < GROUP ? n - i : GROUP, b->one);
 	}
 	handle_leave(h);
 	return summary(ops, n);
@@ -206,20 +226,28 @@ static void one_exists(struct larder *h, struct larder_op *op, uint64_t hash)
 
 int larder_mget(struct larder *h, struct larder_op *ops, size_t n)
 {
-	return run_batch(h, ops, n, one_get, false);
+	static const struct batch b = {.one = one_get, .values = true};
+
+	return run_batch(h, ops, n, &b);
 }
 
 int larder_mset(struct larder *h, struct larder_op *ops, size_t n)
 {
-	return run_batch(h, ops, n, one_set, true);
+	static const struct batch b = {.one = one_set, .writes = true, .values = true};
+
+	return run_batch(h, ops, n, &b);
 }
 
 int larder_mdelete(struct larder *h, struct larder_op *ops, size_t n)
 {
-	return run_batch(h, ops, n, one_delete, true);
+	static const struct batch b = {.one = one_delete, .writes = true};
+
+	return run_batch(h, ops, n, &b);
 }
 
 int larder_mexists(struct larder *h, struct larder_op *ops, size_t n)
 {
-	return run_batch(h, ops, n, one_exists, false);
+	static const struct batch b = {.one = one_exists};
+
+	return run_batch(h, ops, n, &b);
 }

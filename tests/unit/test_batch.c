@@ -221,6 +221,39 @@ static void test_detached_and_read_only(void **state)
 	handle_free(detached);
 }
 
+static void check_bad_keys(struct larder *which, unsigned i, int expected)
+{
+	make_ops(4);
+	ops[0].klen = 0;
+	ops[1].klen = LARDER_KEY_MAX + 1;
+	ops[2].buf = NULL;
+	ops[2].len = 1;
+	ops[3].len = 1;
+	ops[3].version = 7;
+	assert_int_equal(batches[i](which, ops, 4), LARDER_MISS);
+	assert_int_equal(ops[0].result, -EINVAL);
+	assert_int_equal(ops[1].result, -ENAMETOOLONG);
+	assert_int_equal(ops[2].result, i < 2 ? -EINVAL : expected);
+	assert_int_equal(ops[3].result, expected);
+}
+
+static void test_bad_key_is_told_on_detached_and_read_only_handles(void **state)
+{
+	struct larder *detached = handle_new();
+	struct larder *reader = local_open_rdonly(&local);
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++)
+		check_bad_keys(detached, i, i == 1 || i == 2 ? LARDER_DETACHED : LARDER_MISS);
+	assert_int_equal(ops[3].len, 1); /* mexists leaves it */
+	assert_int_equal(load_relaxed(&detached->slot->count[STAT_detached]), 3);
+	check_bad_keys(detached, 0, LARDER_MISS);
+	assert_int_equal(ops[3].len + ops[3].version + ops[3].flags, 0);
+	for (unsigned i = 0; i < 4; i++)
+		check_bad_keys(reader, i, i == 1 || i == 2 ? -EROFS : LARDER_MISS);
+	handle_free(detached);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -231,6 +264,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_delete_and_exists, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_arguments, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_detached_and_read_only, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_bad_key_is_told_on_detached_and_read_only_handles, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
