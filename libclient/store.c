@@ -155,9 +155,9 @@ int larder_cas(struct larder *h, const void *key, size_t klen, const void *val, 
 /* A deadline of the wall clock as a TTL: one that has passed is "already expired", not "never". */
 static int64_t ttl_of_deadline(int64_t deadline_ms)
 {
-	int64_t left = deadline_ms - clock_wall_ms();
+	int64_t now = clock_wall_ms();
 
-	return left > 0 ? left : -1;
+	return deadline_ms > now ? deadline_ms - now : -1;
 }
 
 int larder_put(struct larder *h, const void *key, size_t klen, const void *val, size_t vlen,

@@ -168,6 +168,18 @@ static void test_put_deadlines(void **state)
 	assert_int_equal(larder_exists(h, "k", 1), LARDER_MISS);
 }
 
+static void test_earliest_deadline_is_not_never(void **state)
+{
+	struct larder_put_options opt = {.size = sizeof(opt), .deadline_ms = INT64_MIN};
+
+	(void)state;
+	assert_int_equal(larder_put(h, "k", 1, "x", 1, &opt), 0);
+	assert_int_equal(larder_exists(h, "k", 1), LARDER_MISS);
+	opt.deadline_ms = INT64_MAX;
+	assert_int_equal(larder_put(h, "k", 1, "x", 1, &opt), 0);
+	assert_int_equal(larder_exists(h, "k", 1), 0);
+}
+
 static void test_touch(void **state)
 {
 	struct larder_put_options opt = {.size = sizeof(opt), .flags = 77};
@@ -480,6 +492,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_cas, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_put, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_put_deadlines, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_earliest_deadline_is_not_never, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_touch, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_delete, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_arguments, setup, teardown),
