@@ -241,6 +241,23 @@ static void test_exists(void **state)
 	assert_int_equal(local_stat(&local, STAT_exists), 4);
 }
 
+/* A key that is displaced by a process that stands still; a read-only handle cannot settle it. */
+static void test_exists_counts_the_miss_of_lost_rounds(void **state)
+{
+	struct larder *reader = local_open_rdonly(&local);
+	struct shm_bucket *home, *second;
+	struct key k;
+
+	(void)state;
+	local_key(h, &k, "k", 1);
+	home = index_locate(h, k.hash);
+	second = index_locate(h, k.hash2);
+	assert_true(overflow_up(h, home));
+	store_release(&second->word[0], slot_with_kind(key_pattern(&k, true), SLOT_PENDING));
+	assert_int_equal(larder_exists(reader, "k", 1), LARDER_MISS);
+	assert_int_equal(load_relaxed(&reader->slot->count[STAT_get_contended]), 1);
+}
+
 static void test_detached_reads_miss(void **state)
 {
 	struct larder *detached = handle_new();
@@ -323,6 +340,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_get_alloc, setup, teardown),
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test_setup_teardown(test_exists, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_exists_counts_the_miss_of_lost_rounds, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_detached_reads_miss, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_read_only_sees_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_keys_of_every_length, setup, teardown),
