@@ -12,7 +12,10 @@
  *	any --SIGTERM, or retired--> ENDING --daemon died--> exit
  *
  * Back-off: a daemon that was ready and lived for a second, or was killed by SIGKILL, is replaced at
- * once. Otherwise starts come at growing distances, and at most STARTS_MAX in STARTS_WINDOW_MS. A
+ * once. Something may kill each one as soon as it is there (an OOM killer): after QUICK_MAX in a row
+ * that lived for less than QUICK_MS the next one comes only QUICK_WAIT_MS later, and so on until one
+ * lives longer. Otherwise starts come at growing distances, and at most STARTS_MAX in
+ * STARTS_WINDOW_MS. A
  * daemon that fails before any was ever ready ends the keeper too: there is nothing to keep, and
  * whoever started us wants to know.
  */
@@ -33,6 +36,9 @@
 #define STARTS_MAX 5
 #define STARTS_WINDOW_MS 60000u
 #define SETTLED_MS 1000u
+#define QUICK_MAX 5u
+#define QUICK_MS 100u
+#define QUICK_WAIT_MS 3000u
 #define BACKOFF_FIRST_MS 20u
 #define END_PATIENCE_MS 5000u
 
@@ -43,6 +49,7 @@ struct keeper {
 	uint64_t start_at_ms;		/* the next start, when none is running */
 	uint64_t failed_ms[STARTS_MAX]; /* the last failures, a ring */
 	unsigned n_failures;		/* in a row */
+	unsigned n_quick;		/* daemons in a row that were killed when they were new */
 	uint64_t kill_at_ms;		/* ENDING: patience ends; 0: not ending */
 };
 
@@ -73,6 +80,21 @@ static void schedule_failed(struct keeper *k, uint64_t now)
 			"%d seconds",
 			STARTS_MAX, (int)((k->start_at_ms - now) / 1000));
 	}
+}
+
+/* The last daemon worked; something killed it. */
+static void schedule_killed(struct keeper *k, uint64_t now)
+{
+	k->n_failures = 0;
+	memset(k->failed_ms, 0, sizeof(k->failed_ms));
+	k->n_quick = now - k->started_ms < QUICK_MS ? k->n_quick + 1 : 0;
+	k->start_at_ms = now;
+	if (k->n_quick <= QUICK_MAX)
+		return;
+	k->start_at_ms += QUICK_WAIT_MS;
+	log_error("%u daemons in a row were killed when they had just started; the region is kept, "
+		  "the next try is in %u seconds",
+		  k->n_quick, QUICK_WAIT_MS / 1000);
 }
 
 /* Return: true in the child. */
@@ -138,13 +160,10 @@ static bool on_daemon_death(struct keeper *k)
 		c->exit_code = 3;
 		return false;
 	}
-	if (was_ready(c) && (killed || now - k->started_ms >= SETTLED_MS)) {
-		k->n_failures = 0;
-		memset(k->failed_ms, 0, sizeof(k->failed_ms));
-		k->start_at_ms = now;
-	} else {
+	if (was_ready(c) && (killed || now - k->started_ms >= SETTLED_MS))
+		schedule_killed(k, now);
+	else
 		schedule_failed(k, now);
-	}
 	return true;
 }
 

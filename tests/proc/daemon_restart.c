@@ -15,7 +15,11 @@
 #include "words.h"
 
 #define KILLS 30
+#define KILL_EVERY_MS 200u
 #define TAKEOVER_MS 500u /* generous: another test may have the machine */
+#define QUICK_KILLS 5u	 /* as keeper.c has it, like the two below */
+#define QUICK_LIFE_MS 100u
+#define QUICK_WAIT_MS 3000u
 
 /* Both change after the uuid: an event and a pid. */
 static pid_t wait_for_next_daemon(const struct raw_client *c, pid_t old)
@@ -79,6 +83,12 @@ static void test_daemon_killed(void)
 	rawd_stop(&d);
 }
 
+static void nap_until(uint64_t ms)
+{
+	while (raw_now_ms() < ms)
+		raw_nap();
+}
+
 static void test_many_kills(void)
 {
 	uint64_t worst = 0;
@@ -97,8 +107,38 @@ static void test_many_kills(void)
 		worst = took > worst ? took : worst;
 		CHECK(other.welcome.slot != c.welcome.slot);
 		raw_bye(&other);
+		nap_until(start + KILL_EVERY_MS);
 	}
 	printf("%d kills, accepting again after at most %lu ms\n", KILLS, (unsigned long)worst);
+	raw_hang_up(&c);
+	rawd_stop(&d);
+}
+
+/* What kills each daemon at once, again and again, does not make a loop of forks; a daemon that is
+ * left alone for a while ends that. */
+static void test_daemon_killed_whenever_it_is_ready(void)
+{
+	struct raw_client c;
+	struct rawd d;
+	uint64_t start;
+	pid_t killed = 0;
+
+	rawd_start(&d, NULL);
+	CHECK(raw_hello(&d, &c, NULL) == 0);
+	start = raw_now_ms();
+	while (raw_now_ms() < start + QUICK_WAIT_MS - TAKEOVER_MS) {
+		if (raw_daemon_pid(&c) != killed) {
+			killed = raw_daemon_pid(&c);
+			CHECK(kill(killed, SIGKILL) == 0);
+		}
+		raw_nap();
+	}
+	/* A daemon that takes long to start has lived for QUICK_LIFE_MS when it is killed. */
+	CHECK(load_acquire(&c.ctl->daemon_starts) <=
+	      1 + QUICK_KILLS + QUICK_WAIT_MS / QUICK_LIFE_MS);
+	WAIT_FOR(raw_daemon_pid(&c) != killed, QUICK_WAIT_MS);
+	nap_until(raw_now_ms() + QUICK_LIFE_MS);
+	kill_daemon(&c);
 	raw_hang_up(&c);
 	rawd_stop(&d);
 }
@@ -405,6 +445,7 @@ int main(void)
 {
 	test_daemon_killed();
 	test_many_kills();
+	test_daemon_killed_whenever_it_is_ready();
 	test_crash_at_start();
 	test_keeper_killed();
 	test_keeper_killed_twice();
