@@ -24,8 +24,9 @@
  *              which no region is lost. Marked, every call looks, until a new keeper stands there.
  *              A page without a guard (0) is judged by its heartbeat.
  * NAMESPACE    An id means nothing in another region. A handle that moves finds its namespace
- *              there by name; where that fails, it stays detached: it must not read or write
- *              another namespace.
+ *              there by name, or creates it; where that fails (no room; the handle is read-only),
+ *              it stays detached and tries again: it must not read or write another namespace. So a
+ *              detached handle selects no id whose name it does not know: it could not attach.
  * SIGNALS      The slow path uses no malloc(): the first read after a fork may come in a handler.
  * FAILURE      Killed anywhere here: R14; the connection ends with the process. A slot that was
  *              asked for and is not wanted any more is given back by CTL_BYE on that connection,
@@ -149,14 +150,21 @@ static void leave_region(struct larder *h, struct attachment *at)
 	at->lost_ms = 0;
 }
 
+bool attach_names(const struct larder *h, uint16_t id)
+{
+	const struct attachment *at = h->attachment;
+
+	return id == 0 || (at != NULL && at->ns == id && at->ns_len != 0);
+}
+
 /* Bound to another region, with the default namespace: select the one that had this id there. */
 static int find_namespace(struct larder *h, const struct attachment *at, uint16_t old)
 {
 	uint16_t id;
 	int r;
 
-	if (old != at->ns || at->ns_len == 0)
-		return -ENOENT;
+	if (!attach_names(h, old))
+		return -ENOENT; /* its creator was killed before it had a name */
 	h->busy = 0; /* a public call, made for the caller of this one */
 	r = larder_namespace(h, at->ns_name, at->ns_len, &id);
 	h->busy = 1;

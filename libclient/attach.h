@@ -43,6 +43,12 @@ struct attachment {
  */
 int attach_within(struct larder *h, struct mapping *known, uint32_t wait_ms);
 
+/*
+ * attach_names - can a detached handle select @id, and have the namespace again in the next region?
+ * Only the default one, and the one whose name it knows: the one that was selected when it left.
+ */
+bool attach_names(const struct larder *h, uint16_t id);
+
 /* Give the slot back and close all connections. In the child of a fork: only forget them. */
 void attach_end(struct larder *h);
 

@@ -18,6 +18,7 @@
 
 #include <fcntl.h>
 
+#include "attach.h"
 #include "hash.h"
 
 static int commit_page(const struct larder *h, const void *p, size_t len)
@@ -110,7 +111,9 @@ int larder_select(struct larder *h, uint16_t id)
 		handle_leave(h);
 		return r;
 	}
-	handle_select(h, id); /* detached: checked by nobody, misses everything */
+	if (!attach_names(h, id))
+		return LARDER_DETACHED;
+	handle_select(h, id);
 	return 0;
 }
 

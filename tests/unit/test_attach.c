@@ -420,6 +420,58 @@ static void test_read_only_handle_waits_for_its_namespace(void **state)
 	larder_close(h);
 }
 
+static struct larder *open_detached(void)
+{
+	const struct larder_open_options opt = {.size = sizeof(opt), .flags = LARDER_MAY_DETACH};
+	struct larder *h;
+
+	fake_stop(&fake);
+	assert_int_equal(larder_open(&h, fake.path, &opt), 0);
+	assert_null(h->map);
+	return h;
+}
+
+static void test_handle_attaches_whatever_was_selected_before_its_first_region(void **state)
+{
+	struct larder *h = open_detached(), *other;
+	uint16_t id;
+
+	(void)state;
+	assert_int_equal(larder_select(h, 4), LARDER_DETACHED);
+	fake_start(&fake);
+	assert_int_equal(look_now(h), 0);
+	other = open_handle(0);
+	assert_int_equal(larder_namespace(other, "tenant", 6, &id), 0);
+	assert_int_equal(larder_select(h, id), 0);
+	larder_close(other);
+	larder_close(h);
+}
+
+static void test_handle_attaches_whatever_was_selected_while_it_was_detached(void **state)
+{
+	struct larder *h = open_handle(0), *other;
+	uint16_t id, unnamed, there;
+
+	(void)state;
+	assert_int_equal(larder_namespace(h, "unnamed", 7, &unnamed), 0);
+	assert_int_equal(larder_namespace(h, "tenant", 6, &id), 0);
+	assert_int_equal(larder_select(h, id), 0);
+	store_relaxed(&fake.ctl->retired, 1);
+	assert_int_equal(look_now(h), LARDER_DETACHED);
+	h->attachment->next_try_ms = UINT64_MAX;
+	assert_int_equal(larder_select(h, 0), 0);
+	assert_int_equal(larder_select(h, id), 0);
+	assert_int_equal(larder_select(h, unnamed), LARDER_DETACHED);
+	assert_int_equal(h->ns, id);
+	fake_new_region(&fake);
+	assert_int_equal(look_now(h), 0);
+	other = open_handle(0);
+	assert_int_equal(larder_namespace(other, "tenant", 6, &there), 0);
+	assert_int_equal(h->ns, there);
+	larder_close(other);
+	larder_close(h);
+}
+
 /* ------------------------------------------------------------------ fork */
 
 static void run_child(int (*fn)(struct larder *), struct larder *h)
@@ -582,6 +634,10 @@ int main(void)
 		cmocka_unit_test(test_refusals_leave_the_handle_as_it_was),
 		cmocka_unit_test(test_namespace_is_found_by_name_in_another_region),
 		cmocka_unit_test(test_read_only_handle_waits_for_its_namespace),
+		cmocka_unit_test(
+			test_handle_attaches_whatever_was_selected_before_its_first_region),
+		cmocka_unit_test(
+			test_handle_attaches_whatever_was_selected_while_it_was_detached),
 		cmocka_unit_test(test_child_takes_a_slot_of_its_own),
 		cmocka_unit_test(test_child_that_only_closes_disturbs_nobody),
 		cmocka_unit_test(test_child_without_a_daemon_is_detached),

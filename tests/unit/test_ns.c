@@ -140,7 +140,10 @@ static void test_detached(void **state)
 	(void)state;
 	/* covers: larder_namespace LARDER_DETACHED */
 	assert_int_equal(larder_namespace(detached, "a", 1, &id), LARDER_DETACHED);
-	assert_int_equal(larder_select(detached, 4), 0);
+	/* covers: larder_select LARDER_DETACHED */
+	assert_int_equal(larder_select(detached, 4), LARDER_DETACHED);
+	assert_int_equal(detached->ns, 0);
+	assert_int_equal(larder_select(detached, 0), 0);
 	/* covers: larder_flush LARDER_DETACHED */
 	assert_int_equal(larder_flush(detached), LARDER_DETACHED);
 	/* covers: larder_flush_all LARDER_DETACHED */
