@@ -24,12 +24,16 @@
  *		-ENAMETOOLONG  a key over 65,535 bytes;
  *		-EBUSY   the handle is already inside a call (a signal handler used it).
  * Keys		Any bytes, 1 to 65,535 of them. A key lives in the namespace that is selected on
- *		the handle (larder_select; 0, the default one, after open).
+ *		the handle (larder_select; 0, the default one, after open). A region under 32 MiB has
+ *		segments (larder_info) under 256 KiB, in which not every key fits: a key longer than
+ *		half a segment less 64 bytes, and less 8 for each segment that its value fills, can
+ *		be -E2BIG in every write that would store it.
  * Values	Any bytes, from none to an eighth of the region, at most 64 MiB.
  * Time		ttl_ms: 0 = never expires; > 0 = milliseconds from now; < 0 = already expired (the
  *		call behaves as if the item had been stored and had expired at once). A TTL beyond
  *		30 years is kept as "never expires".
- *		Expiry counts time in suspend (CLOCK_BOOTTIME) and is exact on every read.
+ *		Expiry counts time in suspend (CLOCK_BOOTTIME) and is exact on every read. All
+ *		processes of a cache must be in one time namespace (time_namespaces(7)).
  * Version	64 bits that change whenever a user changes the item, and only then. 0 is never
  *		a version.
  * Ownership	The library keeps no pointer of the caller's after a call returns. Buffers that
@@ -128,6 +132,10 @@ struct larder_open_options {
  * always for root, /run/larder/NAME.sock. larderd applies the same rule.
  * A detached handle (LARDER_MAY_DETACH, or a region that was lost) misses every read, counts every
  * write as a no-op (LARDER_DETACHED), and attaches by itself within a second of a daemon's start.
+ * In another region than before (info.uuid has changed) its namespace has another id: the handle finds
+ * it there by name, or creates it. Where it cannot (a read-only handle, and nobody has created it yet;
+ * -ENOSPC; -ENOMEM), it stays detached and tries again each second: it never works on another
+ * namespace than the selected one. All other ids must be fetched again with larder_namespace().
  * Return: 0; -EINVAL; -ENOENT or -ECONNREFUSED no daemon; -EACCES not on the daemon's allow-list;
  * -EUSERS no free client slot; -EPROTO another layout version; -EBADF the daemon passed something
  * that is not a sealed region; -ETIMEDOUT; -ENOMEM; any errno of socket(2), connect(2), mmap(2).
@@ -187,7 +195,7 @@ LARDER_API LARDER_CHECKED int larder_info(struct larder *h, struct larder_info *
 /*
  * larder_namespace - the id of a namespace, created if it does not exist
  * @name: 0 to LARDER_NAMESPACE_MAX bytes; length 0 is the default namespace, id 0
- * @idp: out: the id, valid as long as the region lives
+ * @idp: out: the id, valid as long as the region lives: fetch it again when info.uuid has changed
  * One CAS when new. Namespaces are never removed; a cache holds 65,535 of them beside the default.
  * Return: 0; -ENAMETOOLONG; -ENOSPC all taken; -EROFS new and the handle is read-only;
  * LARDER_DETACHED; -ENOMEM.
@@ -199,7 +207,9 @@ LARDER_API LARDER_CHECKED int larder_namespace(struct larder *h, const char *nam
 /*
  * larder_select - the namespace that all later calls on this handle use
  * @id: from larder_namespace() on any handle of the same cache; 0 = the default one
- * Return: 0; -EINVAL no such namespace.
+ * After an error the old selection stands. A detached handle knows no ids: it selects the default
+ * namespace, and the one that was selected when it lost its region.
+ * Return: 0; -EINVAL no such namespace; LARDER_DETACHED nothing selected: try again when attached.
  * Since: 0.1
  */
 LARDER_API LARDER_CHECKED int larder_select(struct larder *h, uint16_t id);
@@ -489,7 +499,9 @@ LARDER_API const char *larder_stat_help(unsigned i);
 /*
  * larder_stats - the counters of the whole cache since the region was made
  * @values: out: room for @n numbers, in the order of larder_stat_name()
- * The sums include handles that are closed or dead. O(client slots).
+ * The sums include handles that are closed or dead. O(client slots). A read-only handle cannot store
+ * into the region: what it counts (here, in larder_stats_ns(), in larder_client.ops) is seen by that
+ * handle alone, and is lost when it is closed.
  * Return: 0; LARDER_DETACHED (zeros).
  * Since: 0.1
  */
@@ -517,7 +529,7 @@ struct larder_client {
 	uint32_t state; /* 1 attached, 2 being reaped */
 	int64_t pid, uid;
 	uint64_t attached_ms; /* since it attached */
-	uint64_t ops;	      /* calls since it attached */
+	uint64_t ops;	      /* calls since it attached, each key of a batch; 0 if read-only */
 	uint32_t rdonly;
 	uint32_t n_hazards; /* segments that it holds now */
 };
@@ -560,6 +572,7 @@ LARDER_API LARDER_CHECKED int larder_check(struct larder *h, larder_check_fn *fn
 
 /*
  * larder_ping - ask the daemon for an answer over its socket
+ * @timeout_ms: 0 = 1,000
  * @usp: out: microseconds of the round trip; may be NULL
  * Return: 0; -ECONNREFUSED, -ENOENT nobody there; -ETIMEDOUT after @timeout_ms.
  * Since: 0.1
@@ -568,6 +581,7 @@ LARDER_API LARDER_CHECKED int larder_ping(struct larder *h, uint32_t timeout_ms,
 
 /*
  * larder_shutdown - ask the daemon and its keeper to end
+ * @timeout_ms: 0 = 1,000
  * The region goes with them; attached handles become detached.
  * Return: 0 accepted; -EACCES only the daemon's user and root may; as larder_ping().
  * Since: 0.1

@@ -454,6 +454,41 @@ static void test_too_big(void **state)
 	assert_true(local_sound(&local));
 }
 
+static int set_longest_key(uint64_t memory, size_t *klenp)
+{
+	static char key[LARDER_KEY_MAX];
+	struct local l;
+	struct larder *mine;
+	void *value;
+	int r;
+
+	local_init(&l, &(struct local_options){.memory = memory});
+	mine = local_open(&l);
+	if (*klenp == 0)
+		*klenp = mine->seg_bytes / 2 - 64 - 8 * (mine->max_value >> mine->seg_shift);
+	value = calloc(1, mine->max_value);
+	assert_non_null(value);
+	r = larder_set(mine, key, *klenp, value, mine->max_value, 1000);
+	if (r == 0)
+		r = larder_exists(mine, key, *klenp);
+	free(value);
+	local_deinit(&l);
+	return r;
+}
+
+/* As larder.h has it: every key from 32 MiB on, below as long as half a segment holds it. */
+static void test_key_of_65535_bytes_is_too_big_below_32_mib_only(void **state)
+{
+	size_t longest = LARDER_KEY_MAX, documented = 0;
+
+	(void)state;
+	assert_int_equal(set_longest_key(32 << 20, &longest), 0);
+	assert_int_equal(set_longest_key((32 << 20) - 4096, &longest), -E2BIG);
+	assert_int_equal(set_longest_key((32 << 20) - 4096, &documented), 0);
+	documented = 0;
+	assert_int_equal(set_longest_key(1 << 20, &documented), 0);
+}
+
 /* A key that fits, but not with a deadline. */
 static void test_key_too_big(void **state)
 {
@@ -502,6 +537,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_no_segment, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rounds_lost, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_big, setup, teardown),
+		cmocka_unit_test(test_key_of_65535_bytes_is_too_big_below_32_mib_only),
 		cmocka_unit_test_setup_teardown(test_key_too_big, setup, teardown),
 	};
 
