@@ -132,9 +132,9 @@ struct larder_open_options {
  * always for root, /run/larder/NAME.sock. larderd applies the same rule.
  * A detached handle (LARDER_MAY_DETACH, or a region that was lost) misses every read, counts every
  * write as a no-op (LARDER_DETACHED), and attaches by itself within a second of a daemon's start.
- * In another region than before (info.uuid has changed) its namespace has another id: the handle finds
- * it there by name, or creates it. Where it cannot (a read-only handle, and nobody has created it yet;
- * -ENOSPC; -ENOMEM), it stays detached and tries again each second: it never works on another
+ * In another region than before (info.uuid has changed) its namespace has another id: the handle
+ * finds it there by name, or creates it. Where it cannot (a read-only handle, and nobody has created
+ * it yet; -ENOSPC; -ENOMEM), it stays detached and tries again each second: it never works on another
  * namespace than the selected one. All other ids must be fetched again with larder_namespace().
  * Return: 0; -EINVAL; -ENOENT or -ECONNREFUSED no daemon; -EACCES not on the daemon's allow-list;
  * -EUSERS no free client slot; -EPROTO another layout version; -EBADF the daemon passed something
@@ -499,9 +499,9 @@ LARDER_API const char *larder_stat_help(unsigned i);
 /*
  * larder_stats - the counters of the whole cache since the region was made
  * @values: out: room for @n numbers, in the order of larder_stat_name()
- * The sums include handles that are closed or dead. O(client slots). A read-only handle cannot store
- * into the region: what it counts (here, in larder_stats_ns(), in larder_client.ops) is seen by that
- * handle alone, and is lost when it is closed.
+ * The sums include handles that are closed or dead. O(client slots). A read-only handle cannot
+ * store into the region: what it counts, here and in larder_stats_ns(), is seen by that handle
+ * alone, and is lost when it is closed.
  * Return: 0; LARDER_DETACHED (zeros).
  * Since: 0.1
  */

@@ -636,8 +636,7 @@ int main(void)
 		cmocka_unit_test(test_read_only_handle_waits_for_its_namespace),
 		cmocka_unit_test(
 			test_handle_attaches_whatever_was_selected_before_its_first_region),
-		cmocka_unit_test(
-			test_handle_attaches_whatever_was_selected_while_it_was_detached),
+		cmocka_unit_test(test_handle_attaches_whatever_was_selected_while_it_was_detached),
 		cmocka_unit_test(test_child_takes_a_slot_of_its_own),
 		cmocka_unit_test(test_child_that_only_closes_disturbs_nobody),
 		cmocka_unit_test(test_child_without_a_daemon_is_detached),
