@@ -11,8 +11,9 @@
  *          constant 0 while detached. Whoever changes a key looks at it again right before each of its
  *          stores: when a signal handler forks in the middle of a set, the child goes on with copies of
  *          its parent's lease and slot, and must not store there. It runs on to the end of the call,
- *          storing nothing, loses each race that it enters, and returns -EAGAIN. An instruction lies
- *          between look and store; what is stored after a fork right there is what the parent stores.
+ *          storing nothing, loses each race that it enters, and returns -EAGAIN. A few
+ *          instructions lie between look and store (more where the fast set looks once for all its
+ *          counters): after a fork right there that store is made by both, or by the child alone.
  * guard    is loaded in every call: the kernel marks it when the region's keeper ends.
  * budget   counts calls down to the next look at the heartbeat (attach_enter_slow).
  */

@@ -10,7 +10,8 @@
  * its n-th shared access, or its n-th look at `alive`, for each n; the child goes on at once, while the
  * parent waits, or after the parent's call. The whole region must then be what it is after the
  * undisturbed call, byte by byte: items, index, segments, hazards and counters.
- * No fork comes between a look and the access right behind it: one instruction lies there.
+ * No fork comes between a look and the access right behind it, nor between two counters, which are no
+ * accesses: a fork in these few instructions is not undone.
  * test-timeout: 120
  */
 #include <larder/larder.h>
