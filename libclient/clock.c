@@ -2,16 +2,14 @@
  *
  * clock.c - deadlines in milliseconds since boot
  *
- * The offset between the boot clock and the monotonic one changes only when the machine was
- * suspended. That moves the wall clock against the monotonic one too, and both of these have a coarse
- * form, so a check that finds their distance changed by a tick or more refreshes the offset before it
- * answers. So does one that comes a tick after the last refresh: suspends too short to be seen like
- * that must not add up.
+ * A check reads CLOCK_REALTIME_COARSE, of the two coarse clocks the one that goes on in suspend, and
+ * adds the cached offset of the boot clock to it. The offset changes when somebody sets the wall clock.
+ * It is refreshed by the first check that finds the coarse clock a tick or more from where it was at the
+ * last refresh, in either direction, before that check answers.
  *
- * INVARIANTS	The offset is never above the true one: now is not ahead, nothing expires early.
- *		It is below by less than a tick that was missed, another one by which the two coarse
- *		clocks were read apart, and SLACK_NS. With the tick by which coarse time is late, that
- *		is less than WINDOW_MS: beyond it "not passed" is certain.
+ * INVARIANTS	The sum is less than WINDOW_MS from the boot clock: coarse time is late by a tick at most,
+ *		the wall clock was set by less than another one since the refresh, and the offset is too
+ *		low by SLACK_NS at most. Nearer to the deadline the boot clock itself decides.
  * LIMIT	A time namespace shifts both clocks, and the region has no correction for that: all
  *		processes of a cache are in one time namespace (larder.h says so).
  */
@@ -22,7 +20,7 @@
 #define TTL_MAX_MS (30LL * 366 * 86400 * 1000)
 #define MS_NS 1000000u
 #define TICK_NS ((uint64_t)CLOCK_TICK_MS * MS_NS)
-#define WINDOW_MS (4 * CLOCK_TICK_MS)
+#define WINDOW_MS (3 * CLOCK_TICK_MS)
 #define SLACK_NS MS_NS /* the longest look at both clocks that is good for an offset */
 #define LOOKS 4
 
@@ -55,44 +53,34 @@ uint64_t clock_now_ms(const struct larder *h)
 }
 
 /* Return: false if the thread was held up between the clocks in every look. */
-static bool refresh_offset(struct clock *c, uint64_t coarse, uint64_t wall_offset)
+static bool refresh_offset(struct clock *c, uint64_t coarse)
 {
 	for (int look = 0; look < LOOKS; look++) {
-		uint64_t before = read_ns(CLOCK_MONOTONIC);
+		uint64_t before = read_ns(CLOCK_REALTIME);
 		uint64_t boot = read_ns(CLOCK_BOOTTIME);
-		uint64_t after = read_ns(CLOCK_MONOTONIC);
+		uint64_t after = read_ns(CLOCK_REALTIME);
 
 		if (after - before >= SLACK_NS)
 			continue;
 		c->boot_offset_ns = boot - after;
-		c->wall_offset_ns = wall_offset;
 		c->refreshed_ns = coarse;
 		return true;
 	}
 	return false;
 }
 
-static bool offset_is_stale(const struct clock *c, uint64_t coarse, uint64_t wall_offset)
-{
-	return coarse - c->refreshed_ns >= TICK_NS ||
-	       wall_offset - c->wall_offset_ns + TICK_NS > 2 * TICK_NS;
-}
-
 bool clock_passed(struct larder *h, uint64_t deadline_ms)
 {
-	uint64_t wall = read_ns(CLOCK_REALTIME_COARSE);
-	uint64_t coarse = read_ns(CLOCK_MONOTONIC_COARSE);
+	uint64_t coarse = read_ns(CLOCK_REALTIME_COARSE);
 	uint64_t now;
 
-	if (UNLIKELY(offset_is_stale(&h->clock, coarse, wall - coarse)) &&
-	    !refresh_offset(&h->clock, coarse, wall - coarse))
+	if (UNLIKELY(coarse - h->clock.refreshed_ns >= TICK_NS) &&
+	    !refresh_offset(&h->clock, coarse))
 		return deadline_ms <= clock_now_ms(h);
 	now = (coarse + h->clock.boot_offset_ns) / MS_NS + test_shift(h);
-	if (deadline_ms <= now)
-		return true;
 	if (LIKELY(deadline_ms > now + WINDOW_MS))
 		return false;
-	return deadline_ms <= clock_now_ms(h);
+	return deadline_ms + WINDOW_MS <= now || deadline_ms <= clock_now_ms(h);
 }
 
 uint64_t clock_expiry(const struct larder *h, int64_t ttl_ms)

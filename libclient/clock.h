@@ -3,9 +3,9 @@
  * clock.h - the only clock of the data plane
  *
  * Deadlines are milliseconds of CLOCK_BOOTTIME, which counts suspend. It has no coarse form (19 ns
- * against 2.5), so a check reads two coarse clocks (the second one tells of a suspend) and adds a
- * cached offset, and reads CLOCK_BOOTTIME only within four coarse ticks of the deadline: exact, at the
- * price of the coarse clocks. Items without a deadline read no clock at all.
+ * against 2.5), so a check reads CLOCK_REALTIME_COARSE plus a cached offset, and CLOCK_BOOTTIME only
+ * within three coarse ticks of the deadline: exact, at the price of the coarse clock. Items without a
+ * deadline read no clock at all.
  */
 #ifndef LARDER_CLOCK_H
 #define LARDER_CLOCK_H

@@ -57,9 +57,8 @@ struct lease {
 
 /* See clock.h. */
 struct clock {
-	uint64_t boot_offset_ns; /* BOOTTIME - MONOTONIC */
-	uint64_t wall_offset_ns; /* REALTIME - MONOTONIC, of the coarse clocks */
-	uint64_t refreshed_ns;	 /* coarse time of the last refresh of both */
+	uint64_t boot_offset_ns; /* BOOTTIME - REALTIME */
+	uint64_t refreshed_ns;	 /* coarse time of the last refresh */
 };
 
 struct attachment; /* attach.c: socket, name, options */

@@ -75,7 +75,7 @@ static void test_exact(void **state)
 	}
 }
 
-/* What a handle knows after a suspend of an hour: offsets of before, just refreshed. */
+/* What a handle knows after a suspend of an hour: it refreshed an hour ago. */
 static void test_deadline_that_passed_in_suspend_is_seen_at_once(void **state)
 {
 	const uint64_t hour_ns = 3600ULL * 1000 * 1000000;
@@ -84,9 +84,25 @@ static void test_deadline_that_passed_in_suspend_is_seen_at_once(void **state)
 	(void)state;
 	assert_false(clock_passed(h, now + 10000));
 	for (int i = 0; i < 100; i++) {
-		h->clock.boot_offset_ns -= hour_ns;
-		h->clock.wall_offset_ns -= hour_ns;
-		h->clock.refreshed_ns = clock_coarse_ms() * 1000000;
+		h->clock.refreshed_ns -= hour_ns;
+		assert_true(clock_passed(h, now));
+		assert_false(clock_passed(h, now + 60000));
+	}
+}
+
+/* The offset of before is wrong by an hour, in both directions. */
+static void test_wall_clock_that_is_set_changes_no_deadline(void **state)
+{
+	const uint64_t hour_ns = 3600ULL * 1000 * 1000000;
+	uint64_t now = clock_now_ms(h);
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		uint64_t step = i % 2 == 0 ? hour_ns : 0 - hour_ns;
+
+		assert_false(clock_passed(h, now + 60000));
+		h->clock.boot_offset_ns += step;
+		h->clock.refreshed_ns -= step;
 		assert_true(clock_passed(h, now));
 		assert_false(clock_passed(h, now + 60000));
 	}
@@ -111,9 +127,9 @@ static void test_offset_is_not_rounded_up(void **state)
 		assert_false(clock_passed(h, clock_now_ms(h) + 10000));
 		if (h->clock.refreshed_ns == 0)
 			continue; /* held up in every look */
-		mono = fine_ns(CLOCK_MONOTONIC);
+		mono = fine_ns(CLOCK_REALTIME);
 		boot = fine_ns(CLOCK_BOOTTIME);
-		later = fine_ns(CLOCK_MONOTONIC);
+		later = fine_ns(CLOCK_REALTIME);
 		assert_true(mono + h->clock.boot_offset_ns <= boot);
 		assert_true(later + h->clock.boot_offset_ns + 1000000 > boot);
 	}
@@ -199,6 +215,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_exact, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_deadline_that_passed_in_suspend_is_seen_at_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_wall_clock_that_is_set_changes_no_deadline,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_offset_is_not_rounded_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_advance, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_items, setup, teardown),
