@@ -20,7 +20,7 @@
 #define TTL_MAX_MS (30LL * 366 * 86400 * 1000)
 #define MS_NS 1000000u
 #define TICK_NS ((uint64_t)CLOCK_TICK_MS * MS_NS)
-#define WINDOW_MS (3 * CLOCK_TICK_MS)
+#define WINDOW_MS (3ULL * CLOCK_TICK_MS)
 #define SLACK_NS MS_NS /* the longest look at both clocks that is good for an offset */
 #define LOOKS 4
 

@@ -92,9 +92,6 @@ static void event(void)
 		fork_here();
 }
 
-void sim_point(uintptr_t addr);
-uint64_t sim_value(uintptr_t addr, uint64_t value);
-
 void sim_point(uintptr_t addr)
 {
 	(void)addr;
@@ -236,7 +233,7 @@ static bool fork_in(const struct call *call, bool all)
 
 	tiny_init(&tiny, &call->region);
 	image = malloc(tiny.image_bytes);
-	now = malloc(tiny.image_bytes);
+	now = calloc(1, tiny.image_bytes);
 	if (image == NULL || now == NULL || make_call(call, NEVER, CHILD_FIRST, &h) != 0)
 		abort();
 	save(image);
