@@ -202,7 +202,7 @@ static void show(const uint8_t *image, const uint8_t *now)
 		for (uint64_t k = 0; k < tiny.part[p].len && shown < 16; k++)
 			if (now[i + k] != image[i + k]) {
 				fprintf(stderr, "  byte %llu: %02x, not %02x\n",
-					(unsigned long long)(tiny.part[p].off + k), now[i + k],
+					(unsigned long long)tiny.part[p].off + k, now[i + k],
 					image[i + k]);
 				shown++;
 			}
