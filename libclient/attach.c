@@ -165,7 +165,7 @@ static int find_namespace(struct larder *h, const struct attachment *at, uint16_
 
 	if (!attach_names(h, old))
 		return -ENOENT; /* its creator was killed before it had a name */
-	h->busy = 0; /* a public call, made for the caller of this one */
+	h->busy = 0;		/* a public call, made for the caller of this one */
 	r = larder_namespace(h, at->ns_name, at->ns_len, &id);
 	h->busy = 1;
 	if (r == 0)

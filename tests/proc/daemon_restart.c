@@ -127,11 +127,11 @@ static void test_daemon_killed_whenever_it_is_ready(void)
 	CHECK(raw_hello(&d, &c, NULL) == 0);
 	start = raw_now_ms();
 	while (raw_now_ms() < start + QUICK_WAIT_MS - TAKEOVER_MS) {
-		if (raw_daemon_pid(&c) != killed) {
-			killed = raw_daemon_pid(&c);
-			CHECK(kill(killed, SIGKILL) == 0);
-		}
 		raw_nap();
+		if (raw_daemon_pid(&c) == killed)
+			continue;
+		killed = raw_daemon_pid(&c);
+		CHECK(kill(killed, SIGKILL) == 0);
 	}
 	/* A daemon that takes long to start has lived for QUICK_LIFE_MS when it is killed. */
 	CHECK(load_acquire(&c.ctl->daemon_starts) <=
