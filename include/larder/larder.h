@@ -62,6 +62,10 @@
  *   are enforced by the kernel only across different users.
  * - It is a cache: when memory is full, old items are evicted. Each eviction is counted.
  * - A set that returned an error has left the old value.
+ * - A child that was forked by a signal handler which interrupted a write of this handle gets -EAGAIN
+ *   when the handler returns. The library looks for that before each of its stores, not between a
+ *   look and the store that follows it: such a fork in just that instruction can damage the item that
+ *   the parent is writing. Fork outside of signal handlers.
  * - Resident size counts the whole region in every process that touched it; look at PSS.
  */
 #ifndef LARDER_LARDER_H
