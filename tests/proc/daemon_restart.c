@@ -71,7 +71,7 @@ static void test_daemon_killed(void)
 	CHECK(raw_keeper_pid(&c) == d.pid);
 	CHECK(load_acquire(&c.ctl->daemon_starts) == 2);
 	CHECK(raw_hung_up(c.fd, 1000));
-	CHECK(raw_event(&c, "took over the region (start 2), 1 clients"));
+	WAIT_FOR(raw_event(&c, "took over the region (start 2), 1 clients"), 1000);
 	hello = raw_hello_again(&c);
 	CHECK(raw_hello(&d, &again, &hello) == 0);
 	CHECK(again.welcome.slot == c.welcome.slot);
@@ -197,7 +197,7 @@ static void test_keeper_killed(void)
 	WAIT_FOR(raw_keeper_pid(&c) != d.pid, 1000);
 	keeper = raw_keeper_pid(&c);
 	CHECK(raw_daemon_pid(&c) == pid && raw_alive(pid));
-	CHECK(raw_event(&c, "the keeper was gone"));
+	WAIT_FOR(raw_event(&c, "the keeper was gone"), 1000);
 	/* The connection of a client went on, and the new keeper does not hold it. */
 	CHECK(!raw_hung_up(c.fd, 0));
 	/* The new keeper does the work of the old one, and is itself replaced. */
@@ -348,7 +348,7 @@ static void test_client_killed(void)
 	kill_client(pid);
 	WAIT_FOR(raw_slot_state(&c, slot) == CTL_SLOT_FREE, 1000);
 	check_given_back(&c, slot);
-	CHECK(raw_event(&c, "2 segments given back"));
+	WAIT_FOR(raw_event(&c, "2 segments given back"), 1000);
 	raw_hang_up(&c);
 	rawd_stop(&d);
 }
@@ -429,7 +429,7 @@ static void test_header_is_repaired(void)
 	memset(hdr, 0xa5, 256);
 	store_relaxed_u32(&hdr->slots_high, 0);
 	kill_daemon(&c);
-	CHECK(raw_event(&c, "the region's header was damaged; repaired"));
+	WAIT_FOR(raw_event(&c, "the region's header was damaged; repaired"), 1000);
 	CHECK(load_acquire(&hdr->magic) == LAYOUT_MAGIC);
 	CHECK(memcmp(hdr->uuid, c.welcome.uuid, 16) == 0);
 	CHECK(hdr->geo.file_bytes == bytes);
