@@ -12,8 +12,9 @@
  *		Moves go from the home to the second bucket and never back: who looks at the home first and
  *		at the second bucket then cannot miss X between the two looks, and a scan that visits all
  *		home words before all others meets it.
- *		Between (2) and (3) X is nowhere: a reader that finds a PENDING word of its tag looks again
- *		(index.c). Whoever stores or deletes X from (1) on meets the PENDING word and kills it, or
+ *		Between (2) and (3) X is nowhere: a reader that finds a PENDING word of its tag looks again,
+ *		and after a short spin removes it (index_settle): X is then evicted, counted by the mover
+ *		when it goes on. Whoever stores or deletes X from (1) on meets the PENDING word and kills it, or
  *		changed X's old word, so that (2) fails: an older value cannot come back. A cleaner
  *		looks at the home first too.
  *		If no entry can be moved, the least recent one is evicted.

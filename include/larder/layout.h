@@ -204,6 +204,8 @@
  *	R12  creating a namespace                   the entry exists; the next opener of the name writes it
  *	R13  between flush_seq and flushed_at       the flush did not happen
  *	R14  attaching: slot assigned, not yet used the daemon's pidfd frees the slot
+ *	R15  displacing an entry (displace.c)       that entry's item is gone as if evicted; the counters
+ *	                                            miss one eviction; its PENDING word is R3's
  *
  * 9. VERSION RULES
  *
